@@ -1,0 +1,193 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# make			./passt and its link ./pasta
+# make check		all tests (DEBUG=1: of the sanitized build)
+# make DEBUG=1		the same with sanitizers, in build/debug/
+# make static		./passt.static, one file without a loader
+# make bench		throughput and latency
+# make install		PREFIX, DESTDIR and the usual directory variables
+#
+# One object per source. The normal objects lie beside the sources, those of
+# other variants in a directory of their own. Changed flags rebuild all, a
+# changed version rebuilds conf.c only. V=1 shows the commands.
+
+PREFIX		?= /usr/local
+prefix		?= $(PREFIX)
+exec_prefix	?= $(prefix)
+bindir		?= $(exec_prefix)/bin
+datarootdir	?= $(prefix)/share
+mandir		?= $(datarootdir)/man
+man1dir		?= $(mandir)/man1
+INSTALL		?= install
+
+ifeq ($(origin CC),default)
+CC		:= cc
+endif
+TARGET		:= $(shell $(CC) -dumpmachine)
+VERSION		:= $(shell git describe --always --dirty 2>/dev/null || \
+			   echo unknown)
+
+WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
+	-Wpointer-arith -Wcast-qual -Wvla -Wformat=2 -Wimplicit-fallthrough
+
+# Only what the compiler knows without a warning
+ccopt = $(shell $(CC) -Werror $(1) -c -x c /dev/null -o /dev/null \
+		>/dev/null 2>&1 && echo $(1))
+
+ifeq ($(DEBUG),1)
+OUT	:= build/debug/
+BIN	:= $(OUT)passt
+LINK	:= $(OUT)pasta
+HARDEN	:= -O1 -g -fsanitize=address,undefined -fno-omit-frame-pointer \
+	   -fno-sanitize-recover=undefined -fPIE
+LDHARDEN := -fsanitize=address,undefined -pie
+else
+OUT	:=
+BIN	:= passt
+LINK	:= pasta
+HARDEN	:= -O2 -g -fPIE -fstack-protector-strong -U_FORTIFY_SOURCE \
+	   -D_FORTIFY_SOURCE=2 $(call ccopt,-fstack-clash-protection)
+LDHARDEN := -Wl,-z,relro,-z,now
+PIE	:= -pie
+endif
+
+# CFLAGS and LDFLAGS are the user's, and come last
+override ALL_CFLAGS := -std=c11 -D_GNU_SOURCE $(WARN) $(HARDEN) $(CPPFLAGS) \
+		       $(CFLAGS)
+override ALL_LDFLAGS := $(LDHARDEN) $(LDFLAGS)
+
+SRCS	:= $(sort $(wildcard *.c))
+OBJS	:= $(SRCS:%.c=$(OUT)%.o)
+BLD	:= $(if $(OUT),$(OUT),build/)
+LIB	:= $(BLD)libpasst.a
+
+UNITS	:= $(sort $(basename $(notdir $(wildcard test/unit/*.c))))
+UNITBIN	:= $(UNITS:%=$(BLD)unit/%)
+
+# test/*.c: fakes and helpers of unit tests, taken where they are referred to
+SUPPORT	:= $(patsubst test/%.c,$(BLD)test/%.o,$(wildcard test/*.c))
+SUPLIB	:= $(if $(SUPPORT),$(BLD)libtest.a)
+E2E	:= $(sort $(wildcard test/e2e/*.t))
+
+Q	:= $(if $(V),,@)
+say	= $(if $(V),,@printf '  %-7s %s\n' $(1) '$(2)')
+
+all: $(BIN) $(LINK)
+
+$(BIN): $(OBJS)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(ALL_CFLAGS) $(PIE) $(ALL_LDFLAGS) -o $@ $(OBJS) $(LDLIBS)
+
+$(LINK): $(BIN)
+	$(Q)ln -sf passt $@
+
+static: passt.static
+
+passt.static: $(OBJS)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(ALL_CFLAGS) -static-pie $(ALL_LDFLAGS) -o $@ $(OBJS) \
+		$(LDLIBS)
+
+# Files that change only if the text in them does
+define stamp
+	@mkdir -p $(@D)
+	@printf '%s\n' '$(subst ','\'',$(1))' | cmp -s - $@ || \
+		printf '%s\n' '$(subst ','\'',$(1))' >$@
+endef
+
+$(BLD)flags: FORCE
+	$(call stamp,$(CC) $(TARGET) $(ALL_CFLAGS) $(ALL_LDFLAGS))
+
+$(BLD)version: FORCE
+	$(call stamp,$(VERSION))
+
+$(OUT)conf.o: $(BLD)version
+$(OUT)conf.o: private override ALL_CFLAGS += -DVERSION='"$(VERSION)"'
+
+$(OUT)%.o: %.c $(BLD)flags
+	$(call say,CC,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
+
+$(BLD)test/%.o: test/%.c $(BLD)flags
+	$(call say,CC,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(ALL_CFLAGS) -I. -Itest -MMD -MP -c -o $@ $<
+
+$(LIB): $(filter-out $(OUT)passt.o,$(OBJS))
+	$(call say,AR,$@)
+	$(Q)rm -f $@
+	$(Q)$(AR) rc $@ $^
+
+$(BLD)libtest.a: $(SUPPORT)
+	$(call say,AR,$@)
+	$(Q)rm -f $@
+	$(Q)$(AR) rc $@ $^
+
+# A unit test may ask for linker flags in a line " * link: -Wl,--wrap=send"
+$(BLD)unit/%: $(BLD)test/unit/%.o $(SUPLIB) $(LIB)
+	$(call say,LD,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(ALL_CFLAGS) $(PIE) $(ALL_LDFLAGS) \
+		$$(sed -n 's/^ \* link: //p' test/unit/$*.c) -o $@ $< \
+		$(SUPLIB) $(LIB) $(LDLIBS)
+
+units: $(UNITBIN)
+
+# Two more than processors: many tests mostly wait
+TEST_JOBS	?= $(shell echo $$(($$(nproc) + 2)))
+TEST_TIMEOUT	?= 300
+
+deps:
+	@sh test/install-deps.sh
+
+check: deps all units
+	PASTA='$(CURDIR)/$(LINK)' PASST='$(CURDIR)/$(BIN)' \
+	OBJDIR='$(CURDIR)/$(OUT)' CC='$(CC)' \
+	ASAN_OPTIONS="$${ASAN_OPTIONS:-detect_leaks=0}" \
+	UBSAN_OPTIONS="$${UBSAN_OPTIONS:-print_stacktrace=1}" \
+	prove -j $(TEST_JOBS) --timer \
+		--exec 'timeout -k 5 $(TEST_TIMEOUT)' \
+		test/layers.sh $(UNITBIN) $(E2E)
+
+# Only the fast part, without namespaces
+check-unit: units all
+	OBJDIR='$(CURDIR)/$(OUT)' CC='$(CC)' \
+	ASAN_OPTIONS="$${ASAN_OPTIONS:-detect_leaks=0}" \
+	prove -j $(TEST_JOBS) --exec 'timeout -k 5 $(TEST_TIMEOUT)' \
+		test/layers.sh $(UNITBIN)
+
+bench: all
+	python3 test/bench.py
+
+# One binary chooses its instructions at start; the .avx2 names exist because
+# scripts and packages of this program's family know them
+AVX2	:= $(if $(filter x86_64%,$(TARGET)),passt.avx2 pasta.avx2)
+
+install: all
+	$(INSTALL) -d '$(DESTDIR)$(bindir)'
+	$(INSTALL) -m 755 $(BIN) '$(DESTDIR)$(bindir)/passt'
+	for l in pasta $(AVX2); do \
+		ln -sf passt '$(DESTDIR)$(bindir)'/$$l || exit 1; \
+	done
+	if [ -f passt.1 ]; then \
+		$(INSTALL) -d '$(DESTDIR)$(man1dir)' && \
+		$(INSTALL) -m 644 passt.1 '$(DESTDIR)$(man1dir)/passt.1' && \
+		ln -sf passt.1 '$(DESTDIR)$(man1dir)/pasta.1'; \
+	fi
+
+uninstall:
+	for f in passt pasta $(AVX2); do \
+		rm -f '$(DESTDIR)$(bindir)'/$$f; \
+	done
+	rm -f '$(DESTDIR)$(man1dir)/passt.1' '$(DESTDIR)$(man1dir)/pasta.1'
+
+clean:
+	rm -rf build *.o *.d passt pasta passt.static
+
+.PHONY: all static units deps check check-unit bench install uninstall clean
+.PHONY: FORCE
+.SECONDARY:
+.DELETE_ON_ERROR:
+
+-include $(OBJS:.o=.d) $(SUPPORT:.o=.d) $(UNITS:%=$(BLD)test/unit/%.d)

@@ -1,0 +1,832 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * conf.c - the command line, read by walking one table
+ *
+ * A row of options[] is all there is to an option: its names, its argument,
+ * the modes it belongs to, the function that takes the argument and where the
+ * result goes, and its line of help. getopt_long()'s own arrays are made from
+ * the rows, so unknown options are reported in the C library's words, which
+ * callers match on.
+ *
+ * The line is walked twice: port specifications are late, they can be judged
+ * only when the address families are known. What options say together is
+ * settled afterwards, so that their order on the line does not matter.
+ */
+#include "conf.h"
+
+#include <getopt.h>
+#include <grp.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#ifndef VERSION
+#define VERSION "unknown version"
+#endif
+
+#define PASST	(1U << MODE_PASST)
+#define PASTA	(1U << MODE_PASTA)
+#define ANY	(PASST | PASTA)
+
+#define CLASS(c)	(1U << ADDR_##c)
+#define PID_LIMIT	(1 << 22)	/* the kernel's PID_MAX_LIMIT */
+#define NAME_MAX_LEN	253		/* RFC 1035 2.3.4, as text */
+
+struct option_row {
+	const char	*name;
+	const char	*arg;		/* NULL: takes none */
+	void		(*take)(struct conf *c, const struct option_row *row,
+				const char *arg);
+	size_t		off, size;	/* target in struct conf */
+	unsigned	num;		/* for the function: classes, index */
+	char		letter;		/* short form, or 0 */
+	bool		late;
+	unsigned char	modes;
+	const char	*help;
+};
+
+/* What the command line said that leaves no trace in struct conf */
+static struct {
+	bool addr_len;			/* -a ADDR/LEN for IPv4 */
+	bool netmask;			/* -n */
+	bool no_copy;			/* --no-copy-routes or -addrs */
+} seen;
+
+static enum guest_family family(const union addr *a)
+{
+	return addr_is4(a) ? GUEST_V4 : GUEST_V6;
+}
+
+static void *target(struct conf *c, const struct option_row *row)
+{
+	return (char *)c + row->off;
+}
+
+static union addr parse_addr(const struct option_row *row, const char *arg)
+{
+	static const char *const words[] = {
+		[ADDR_UNSPEC]	 = "an unspecified",
+		[ADDR_LOOPBACK]	 = "a loopback",
+		[ADDR_LINKLOCAL] = "a link-local",
+		[ADDR_MULTICAST] = "a multicast",
+		[ADDR_BROADCAST] = "the broadcast",
+		[ADDR_V4COMPAT]	 = "an IPv4-compatible",
+		[ADDR_UNICAST]	 = "a unicast",
+	};
+	enum addr_class class;
+	union addr a;
+
+	if (!addr_parse(arg, &a))
+		die("--%s: '%s' is not an IPv4 or IPv6 address", row->name,
+		    arg);
+	class = addr_class(&a);
+	if (row->num & (1U << class))
+		die("--%s: '%s' is %s address, give one that a single host can have",
+		    row->name, arg, words[class]);
+	return a;
+}
+
+/* Takers that serve several rows */
+
+static void take_set(struct conf *c, const struct option_row *row,
+		     const char *arg)
+{
+	(void)arg;
+	*(bool *)target(c, row) = true;
+}
+
+static void take_clear(struct conf *c, const struct option_row *row,
+		       const char *arg)
+{
+	(void)arg;
+	*(bool *)target(c, row) = false;
+}
+
+static void take_str(struct conf *c, const struct option_row *row,
+		     const char *arg)
+{
+	size_t max = row->num ? row->num : row->size - 1;
+
+	if (!*arg || strlen(arg) > max)
+		die("--%s: '%.64s' must have 1 to %zu characters", row->name,
+		    arg, max);
+	str_copy(target(c, row), row->size, arg);
+}
+
+static void take_mac(struct conf *c, const struct option_row *row,
+		     const char *arg)
+{
+	static const uint8_t zero[6];
+	uint8_t mac[6];
+
+	if (!mac_parse(arg, mac))
+		die("--%s: '%s' is not a MAC address like 9a:55:9a:55:9a:55",
+		    row->name, arg);
+	if (mac[0] & 1 || !memcmp(mac, zero, sizeof(mac)))
+		die("--%s: '%s' is not the address of a single station",
+		    row->name, arg);
+	memcpy(target(c, row), mac, sizeof(mac));
+	if (row->off == offsetof(struct conf, ns_mac))
+		c->ns_mac_set = true;
+}
+
+/* Into one of the addresses of struct fwd_net; off is within that */
+static void take_fwd_addr(struct conf *c, const struct option_row *row,
+			  const char *arg)
+{
+	union addr a = parse_addr(row, arg);
+
+	if (row->off == offsetof(struct fwd_net, outbound) &&
+	    ((addr_is4(&a) && strchr(arg, ':')) ||
+	     (!addr_is4(&a) && addr_is_loopback(&a))))
+		die("--%s: '%s' is not an address to connect from: give a plain IPv4 or IPv6 address of this host",
+		    row->name, arg);
+	*(union addr *)(void *)((char *)&c->fwd.net[family(&a)] +
+				row->off) = a;
+}
+
+static void take_map(struct conf *c, const struct option_row *row,
+		     const char *arg)
+{
+	bool host = row->off == offsetof(struct fwd_net, map_host_loopback);
+	union addr a;
+	int f;
+
+	if (strcmp(arg, "none")) {
+		a = parse_addr(row, arg);
+		take_fwd_addr(c, row, arg);
+		if (host)
+			c->given_map_host[family(&a)] = true;
+		return;
+	}
+
+	for (f = 0; f < GUEST_FAMILIES; f++) {
+		*(union addr *)(void *)((char *)&c->fwd.net[f] + row->off) =
+			ADDR_NONE;
+		if (host)
+			c->given_map_host[f] = c->no_map_gw = true;
+	}
+}
+
+/* Takers of one row, in the order of the table */
+
+static void take_level(struct conf *c, const struct option_row *row,
+		       const char *arg)
+{
+	enum log_level lvl = (enum log_level)row->num;
+
+	(void)arg;
+	if (lvl == LOG_LVL_DEBUG && c->level == LOG_LVL_TRACE)
+		return;			/* --trace has debug in it */
+	c->level = lvl;
+}
+
+static void take_stderr(struct conf *c, const struct option_row *row,
+			const char *arg)
+{
+	(void)c;
+	(void)arg;
+	warn("--%s has no effect and will go away", row->name);
+}
+
+static bool parse_user(struct conf *c, const char *name)
+{
+	const struct passwd *pw;
+	uint64_t n;
+
+	if (parse_u64(name, 10, 0, UINT32_MAX - 1, &n)) {
+		c->uid = (uid_t)n;
+		c->gid = (gid_t)n;
+		return true;
+	}
+	pw = *name ? getpwnam(name) : NULL;
+	if (!pw)
+		return false;
+	c->uid = pw->pw_uid;
+	c->gid = pw->pw_gid;
+	return true;
+}
+
+static bool parse_group(struct conf *c, const char *name)
+{
+	const struct group *gr;
+	uint64_t n;
+
+	if (parse_u64(name, 10, 0, UINT32_MAX - 1, &n)) {
+		c->gid = (gid_t)n;
+		return true;
+	}
+	gr = *name ? getgrnam(name) : NULL;
+	if (!gr)
+		return false;
+	c->gid = gr->gr_gid;
+	return true;
+}
+
+static void take_runas(struct conf *c, const struct option_row *row,
+		       const char *arg)
+{
+	char user[256];
+	const char *colon = strchr(arg, ':');
+	bool fits = str_copy(user, sizeof(user), arg);
+
+	if (fits && colon)
+		user[colon - arg] = '\0';
+	if (!fits || !parse_user(c, user))
+		die("--%s: '%.64s' names no user: give UID[:GID] or LOGIN[:GROUP]",
+		    row->name, arg);
+	if (colon && !parse_group(c, colon + 1))
+		die("--%s: '%.64s' names no group: give UID[:GID] or LOGIN[:GROUP]",
+		    row->name, arg);
+	c->runas_set = true;
+}
+
+static void usage(const struct conf *c, FILE *f);
+
+_Noreturn static void take_help(struct conf *c, const struct option_row *row,
+				const char *arg)
+{
+	(void)row;
+	(void)arg;
+	usage(c, stdout);
+	exit(fflush(stdout) ? EXIT_FAILURE : EXIT_SUCCESS);
+}
+
+static const char *mode_name(enum mode m)
+{
+	return m == MODE_PASTA ? "pasta" : "passt";
+}
+
+_Noreturn static void take_version(struct conf *c,
+				   const struct option_row *row,
+				   const char *arg)
+{
+	(void)row;
+	(void)arg;
+	printf("%s %s\n"
+	       "License GPLv2+: GNU GPL version 2 or later\n"
+	       "<https://www.gnu.org/licenses/old-licenses/gpl-2.0.html>.\n"
+	       "This is free software: you are free to change and redistribute it.\n"
+	       "There is NO WARRANTY, to the extent permitted by law.\n",
+	       mode_name(c->mode), VERSION);
+	exit(fflush(stdout) ? EXIT_FAILURE : EXIT_SUCCESS);
+}
+
+/* For management tools, as the vhost-user back-end convention has it */
+_Noreturn static void take_capabilities(struct conf *c,
+					const struct option_row *row,
+					const char *arg)
+{
+	(void)c;
+	(void)row;
+	(void)arg;
+	puts("{ \"type\": \"net\" }");
+	exit(fflush(stdout) ? EXIT_FAILURE : EXIT_SUCCESS);
+}
+
+static void take_mtu(struct conf *c, const struct option_row *row,
+		     const char *arg)
+{
+	uint64_t n;
+
+	if (!parse_u64(arg, 0, 0, 65521, &n))
+		die("--%s: '%s' is not a number from 0 to 65521", row->name,
+		    arg);
+	c->guest.mtu = (uint16_t)n;
+}
+
+static void take_address(struct conf *c, const struct option_row *row,
+			 const char *arg)
+{
+	char text[ADDR_STRLEN];
+	enum guest_family f;
+	union addr a;
+	int len;
+
+	if (!prefix_parse(arg, &a, &len))
+		die("--%s: '%s' is not ADDRESS or ADDRESS/LENGTH, length up to 32 for IPv4, 128 for IPv6",
+		    row->name, arg);
+	a = parse_addr(row, addr_str(&a, text));
+
+	f = family(&a);
+	c->guest.net[f].addr = a;
+	c->given_addr[f] = true;
+	c->copy_addrs[f] = false;
+	if (f == GUEST_V6)
+		return;			/* always /64: RFC 4862 5.5.3 */
+
+	seen.addr_len = len >= 0;
+	if (seen.addr_len)
+		c->guest.net[f].prefix = len;
+}
+
+static void take_netmask(struct conf *c, const struct option_row *row,
+			 const char *arg)
+{
+	int len = netmask_parse(arg);
+
+	if (len < 0)
+		die("--%s: '%s' is not a mask like 255.255.255.0, or a length from 0 to 32",
+		    row->name, arg);
+	c->guest.net[GUEST_V4].prefix = len;
+	seen.netmask = true;
+}
+
+static void take_gateway(struct conf *c, const struct option_row *row,
+			 const char *arg)
+{
+	union addr a = parse_addr(row, arg);
+	enum guest_family f = family(&a);
+
+	c->guest.net[f].gw = a;
+	c->given_gw[f] = true;
+	c->copy_routes[f] = false;
+}
+
+static void take_dns(struct conf *c, const struct option_row *row,
+		     const char *arg)
+{
+	struct guest_net *net;
+	union addr a;
+	int f;
+
+	if (!strcmp(arg, "none")) {
+		c->dns_none = true;
+		for (f = 0; f < GUEST_FAMILIES; f++) {
+			c->guest.net[f].ndns = 0;
+			c->given_dns[f] = true;
+			c->fwd.net[f].dns_forward = ADDR_NONE;
+			c->fwd.net[f].dns_host = ADDR_NONE;
+		}
+		return;
+	}
+
+	a = parse_addr(row, arg);
+	net = &c->guest.net[family(&a)];
+	c->given_dns[family(&a)] = true;
+	if (addr_class(&a) != ADDR_UNSPEC && net->ndns < GUEST_DNS_MAX)
+		net->dns[net->ndns++] = a;
+}
+
+static void take_search(struct conf *c, const struct option_row *row,
+			const char *arg)
+{
+	static const char blanks[] = " \t\n";
+	struct guest *g = &c->guest;
+	size_t n;
+
+	c->given_search = true;
+	if (!strcmp(arg, "none")) {
+		g->nsearch = 0;
+		return;
+	}
+
+	for (;;) {
+		arg += strspn(arg, blanks);
+		n = strcspn(arg, blanks);
+		if (!n)
+			return;
+		if (n > NAME_MAX_LEN + 1)	/* + 1 for a final dot */
+			die("--%s: '%.64s...' is too long for a domain, at most %d characters",
+			    row->name, arg, NAME_MAX_LEN);
+		if (g->nsearch < GUEST_SEARCH_MAX) {
+			memcpy(g->search[g->nsearch], arg, n);
+			g->search[g->nsearch++][n] = '\0';
+		}
+		arg += n;
+	}
+}
+
+static void take_family(struct conf *c, const struct option_row *row,
+			const char *arg)
+{
+	(void)arg;
+	c->only4 = row->num == GUEST_V4;
+	c->only6 = !c->only4;
+}
+
+/* Ephemeral ports, left out by "all" and exclusions (fallback: RFC 6335 6) */
+static void ephemeral(struct rule_ctx *ctx)
+{
+	unsigned first, last;
+	char buf[32];
+
+	ctx->eph_first = 49152;
+	ctx->eph_last = 65535;
+	if (read_file("/proc/sys/net/ipv4/ip_local_port_range", buf,
+		      sizeof(buf)) <= 0 ||
+	    sscanf(buf, "%u %u", &first, &last) != 2 ||
+	    !first || first > last || last > 65535)
+		return;
+	ctx->eph_first = (in_port_t)first;
+	ctx->eph_last = (in_port_t)last;
+}
+
+static void take_ports(struct conf *c, const struct option_row *row,
+		       const char *arg)
+{
+	bool inbound = row->num == FWD_TCP_IN || row->num == FWD_UDP_IN;
+	bool tcp = row->num == FWD_TCP_IN || row->num == FWD_TCP_NS;
+	struct rule_ctx ctx = { .bind_ok = inbound,
+				.all_ok = c->mode == MODE_PASST };
+	struct ruleset *rs = &c->fwd.rules[row->num];
+	const struct fwd_rule *r;
+	char err[256], text[RULE_STRLEN];
+	unsigned i = rs->n;
+
+	if (!strcmp(arg, "auto") && c->mode == MODE_PASTA)
+		die("--%s: 'auto' is not available yet: name the ports, or 'none'",
+		    row->name);
+	ephemeral(&ctx);
+	if (!rules_parse(rs, arg, &ctx, err, sizeof(err)))
+		die("--%s: %s", row->name, err);
+
+	if (rs->mode != RULES_NONE && !(tcp ? c->tcp : c->udp))
+		die("--%s: '%.64s' needs a protocol that --no-%s turns off: give 'none'",
+		    row->name, arg, tcp ? "tcp" : "udp");
+	for (; i < rs->n; i++) {
+		r = &rs->rule[i];
+		if (addr_is_none(&r->addr) && !r->v6any)
+			continue;
+		if (!c->guest.net[family(&r->addr)].on)
+			die("--%s: '%s' has an address of the family that --ipv%d-only turns off",
+			    row->name, rule_str(r, text, sizeof(text)),
+			    c->only4 ? 4 : 6);
+	}
+}
+
+static void take_userns(struct conf *c, const struct option_row *row,
+			const char *arg)
+{
+	take_str(c, row, arg);
+	c->netns_only = false;
+}
+
+static void take_netns(struct conf *c, const struct option_row *row,
+		       const char *arg)
+{
+	take_str(c, row, arg);
+	if (!strchr(arg, '/') &&
+	    snprintf(c->netns, sizeof(c->netns), "/run/netns/%s", arg) >=
+	    (int)sizeof(c->netns))
+		die("--%s: '%.64s...' is too long a name", row->name, arg);
+}
+
+static void take_netns_only(struct conf *c, const struct option_row *row,
+			    const char *arg)
+{
+	take_set(c, row, arg);
+	*c->userns = '\0';
+}
+
+static void take_no_copy(struct conf *c, const struct option_row *row,
+			 const char *arg)
+{
+	bool *copy = target(c, row);
+
+	(void)arg;
+	copy[GUEST_V4] = copy[GUEST_V6] = false;
+	seen.no_copy = true;
+}
+
+#define TO(member)	offsetof(struct conf, member), \
+			sizeof(((struct conf *)0)->member)
+#define FWD(member)	offsetof(struct fwd_net, member), sizeof(union addr)
+#define NOWHERE		0, 0
+
+#define NOT_HOST	(CLASS(UNSPEC) | CLASS(MULTICAST) | CLASS(BROADCAST))
+
+static const struct option_row options[] = {
+{ "debug", NULL, take_level, NOWHERE, LOG_LVL_DEBUG, 'd', 0, ANY,
+  "Show debug messages, and log to standard error only" },
+{ "trace", NULL, take_level, NOWHERE, LOG_LVL_TRACE, 0, 0, ANY,
+  "Show debug messages, and some for every packet" },
+{ "quiet", NULL, take_level, NOWHERE, LOG_LVL_WARN, 'q', 0, ANY,
+  "Show warnings and errors only" },
+{ "foreground", NULL, take_set, TO(foreground), 0, 'f', 0, ANY,
+  "Do not go to background" },
+{ "stderr", NULL, take_stderr, NOWHERE, 0, 'e', 0, ANY,
+  "Deprecated, no effect" },
+{ "runas", "UID[:GID]", take_runas, NOWHERE, 0, 0, 0, ANY,
+  "Run as this user (and group), numbers or names" },
+{ "help", NULL, take_help, NOWHERE, 0, 'h', 0, ANY,
+  "Show this help and exit" },
+{ "version", NULL, take_version, NOWHERE, 0, 0, 0, ANY,
+  "Show the version and exit" },
+{ "print-capabilities", NULL, take_capabilities, NOWHERE, 0, 0, 0, ANY,
+  "Show vhost-user back-end capabilities as JSON and exit" },
+{ "pcap", "FILE", take_str, TO(pcap_file), 0, 'p', 0, ANY,
+  "Capture frames of the guest's link into FILE" },
+{ "pid", "FILE", take_str, TO(pid_file), 0, 'P', 0, ANY,
+  "Write the process ID to FILE" },
+{ "mtu", "N", take_mtu, NOWHERE, 0, 'm', 0, ANY,
+  "MTU told to the guest, 0: none (default 65520)" },
+{ "address", "ADDR[/LEN]", take_address, NOWHERE,
+  NOT_HOST | CLASS(LOOPBACK) | CLASS(V4COMPAT), 'a', 0, ANY,
+  "Address of the guest (default: the template interface's)" },
+{ "netmask", "MASK", take_netmask, NOWHERE, 0, 'n', 0, ANY,
+  "IPv4 mask or prefix length of the guest" },
+{ "mac-addr", "MAC", take_mac, TO(guest.our_mac), 0, 'M', 0, ANY,
+  "Our own MAC address (default 9a:55:9a:55:9a:55)" },
+{ "gateway", "ADDR", take_gateway, NOWHERE, NOT_HOST | CLASS(LOOPBACK), 'g',
+  0, ANY, "Default gateway of the guest (default: the host's)" },
+{ "interface", "NAME", take_str, TO(template_if), 0, 'i', 0, ANY,
+  "Template interface for addresses and routes" },
+{ "outbound", "ADDR", take_fwd_addr, FWD(outbound),
+  NOT_HOST | CLASS(V4COMPAT), 'o', 0, ANY,
+  "Source address of outgoing connections" },
+{ "outbound-if4", "NAME", take_str, TO(fwd.net[GUEST_V4].outbound_if), 0, 0, 0,
+  ANY, "Bind outgoing IPv4 sockets to this interface" },
+{ "outbound-if6", "NAME", take_str, TO(fwd.net[GUEST_V6].outbound_if), 0, 0, 0,
+  ANY, "Bind outgoing IPv6 sockets to this interface" },
+{ "dns", "ADDR", take_dns, NOWHERE, 0, 'D', 0, ANY,
+  "Nameserver for the guest, repeatable, or 'none'" },
+{ "dns-forward", "ADDR", take_fwd_addr, FWD(dns_forward),
+  CLASS(UNSPEC) | CLASS(LOOPBACK) | CLASS(BROADCAST), 0, 0, ANY,
+  "Address at which the guest finds the host's resolver" },
+{ "dns-host", "ADDR", take_fwd_addr, FWD(dns_host),
+  CLASS(UNSPEC) | CLASS(BROADCAST), 0, 0, ANY,
+  "Resolver behind --dns-forward (default: resolv.conf)" },
+{ "search", "LIST", take_search, NOWHERE, 0, 'S', 0, ANY,
+  "Search domains for the guest, repeatable, or 'none'" },
+{ "no-dhcp-dns", NULL, take_clear, TO(guest.tell_dns), 0, 0, 0, PASST,
+  "Do not tell nameservers to the guest" },
+{ "no-dhcp-search", NULL, take_clear, TO(guest.tell_search), 0, 0, 0, PASST,
+  "Do not tell search domains to the guest" },
+{ "dhcp-dns", NULL, take_set, TO(guest.tell_dns), 0, 0, 0, PASTA,
+  "Tell nameservers by DHCP, DHCPv6 and NDP" },
+{ "dhcp-search", NULL, take_set, TO(guest.tell_search), 0, 0, 0, PASTA,
+  "Tell search domains by DHCP, DHCPv6 and NDP" },
+{ "no-tcp", NULL, take_clear, TO(tcp), 0, 0, 0, ANY, "No TCP" },
+{ "no-udp", NULL, take_clear, TO(udp), 0, 0, 0, ANY, "No UDP" },
+{ "no-icmp", NULL, take_clear, TO(icmp), 0, 0, 0, ANY,
+  "No ICMP and ICMPv6, and so no NDP" },
+{ "no-dhcp", NULL, take_clear, TO(guest.dhcp), 0, 0, 0, ANY,
+  "No DHCP server" },
+{ "no-ndp", NULL, take_clear, TO(guest.ndp), 0, 0, 0, ANY,
+  "No NDP answers, no router advertisements" },
+{ "no-dhcpv6", NULL, take_clear, TO(guest.dhcpv6), 0, 0, 0, ANY,
+  "No DHCPv6 server" },
+{ "no-ra", NULL, take_clear, TO(guest.ra), 0, 0, 0, ANY,
+  "No router advertisements" },
+{ "freebind", NULL, take_set, TO(freebind), 0, 0, 0, ANY,
+  "Forward ports of addresses that the host does not have yet" },
+{ "map-host-loopback", "ADDR", take_map, FWD(map_host_loopback),
+  NOT_HOST | CLASS(LOOPBACK), 0, 0, ANY,
+  "Address that leads to the host's loopback, or 'none'\n"
+  "(default: the gateway)" },
+{ "no-map-gw", NULL, take_set, TO(no_map_gw), 0, 0, 0, ANY,
+  "The gateway does not lead to the host's loopback" },
+{ "map-guest-addr", "ADDR", take_map, FWD(map_guest_addr),
+  NOT_HOST | CLASS(LOOPBACK), 0, 0, ANY,
+  "Address that leads to the host at the guest's own, or 'none'" },
+{ "ipv4-only", NULL, take_family, NOWHERE, GUEST_V4, '4', 0, ANY,
+  "No IPv6" },
+{ "ipv6-only", NULL, take_family, NOWHERE, GUEST_V6, '6', 0, ANY,
+  "No IPv4" },
+{ "hostname", "NAME", take_str, TO(guest.hostname), NAME_MAX_LEN, 'H', 0, ANY,
+  "Host name for the guest" },
+{ "fqdn", "NAME", take_str, TO(guest.fqdn), NAME_MAX_LEN, 0, 0, ANY,
+  "Fully qualified domain name for the guest" },
+{ "tcp-ports", "SPEC", take_ports, NOWHERE, FWD_TCP_IN, 't', true, ANY,
+  "Forward TCP ports to the guest: 'none' or, repeatable,\n"
+  "[[ADDR][%IF]/]PORT[-PORT][:PORT[-PORT]],...,~PORT[-PORT]" },
+{ "udp-ports", "SPEC", take_ports, NOWHERE, FWD_UDP_IN, 'u', true, ANY,
+  "Forward UDP ports to the guest, as --tcp-ports" },
+{ "tcp-ns", "SPEC", take_ports, NOWHERE, FWD_TCP_NS, 'T', true, PASTA,
+  "Forward TCP ports of the namespace's loopback to the host's:\n"
+  "as --tcp-ports without [ADDR][%IF]/" },
+{ "udp-ns", "SPEC", take_ports, NOWHERE, FWD_UDP_NS, 'U', true, PASTA,
+  "Forward UDP ports to the host, as --tcp-ns" },
+{ "ns-ifname", "NAME", take_str, TO(ns_ifname), 0, 'I', 0, PASTA,
+  "Interface name in the namespace (default: the template's)" },
+{ "userns", "PATH", take_userns, TO(userns), 0, 0, 0, PASTA,
+  "User namespace to join" },
+{ "netns", "PATH|NAME", take_netns, TO(netns), 0, 0, 0, PASTA,
+  "Network namespace to join, a name as of ip-netns(8)" },
+{ "netns-only", NULL, take_netns_only, TO(netns_only), 0, 0, 0, PASTA,
+  "Neither join nor create a user namespace" },
+{ "no-netns-quit", NULL, take_clear, TO(netns_quit), 0, 0, 0, PASTA,
+  "Stay when the network namespace file is removed" },
+{ "config-net", NULL, take_set, TO(config_net), 0, 0, 0, PASTA,
+  "Configure addresses and routes in the namespace" },
+{ "no-copy-routes", NULL, take_no_copy, TO(copy_routes), 0, 0, 0, PASTA,
+  "Deprecated: with --config-net, the default route only" },
+{ "no-copy-addrs", NULL, take_no_copy, TO(copy_addrs), 0, 0, 0, PASTA,
+  "Deprecated: with --config-net, one address only" },
+{ "ns-mac-addr", "MAC", take_mac, TO(ns_mac), 0, 0, 0, PASTA,
+  "MAC address of the interface in the namespace" },
+{ "no-splice", NULL, take_clear, TO(fwd.splice), 0, 0, 0, ANY,
+  "No loopback bypass: all inbound traffic uses the interface" },
+{ "host-lo-to-ns-lo", NULL, take_set, TO(fwd.host_lo_to_ns_lo), 0, 0, 0, PASTA,
+  "Host loopback traffic goes to the namespace's loopback" },
+};
+
+#define OPTIONS		ARRAY_LEN(options)
+#define FIRST_VAL	256		/* of rows, beyond all characters */
+
+static void usage(const struct conf *c, FILE *f)
+{
+	const struct option_row *row;
+	char words[64];
+	const char *p;
+	int n;
+
+	if (c->mode == MODE_PASTA)
+		fprintf(f, "Usage: pasta [OPTION]... [COMMAND [ARG]...]\n"
+			   "       pasta [OPTION]... PID\n"
+			   "       pasta [OPTION]... --netns PATH|NAME\n\n"
+			   "Without PID or --netns, run COMMAND, or a shell, in new namespaces.\n");
+	else
+		fprintf(f, "Usage: passt [OPTION]...\n");
+	fprintf(f, "\nOptions:\n");
+
+	for (row = options; row < options + OPTIONS; row++) {
+		if (!(row->modes & (1U << c->mode)))
+			continue;
+		snprintf(words, sizeof(words), "%c%c%c --%s %s",
+			 row->letter ? '-' : ' ',
+			 row->letter ? row->letter : ' ',
+			 row->letter ? ',' : ' ', row->name,
+			 row->arg ? row->arg : "");
+		fprintf(f, "  %-30s", words);
+		for (p = row->help; p; p += *p == '\n') {
+			n = (int)strcspn(p, "\n");
+			fprintf(f, " %.*s\n", n, p);
+			p += n;
+			if (!*p)
+				break;
+			fprintf(f, "%32s", "");
+		}
+	}
+}
+
+static const struct option_row *row_of(int val)
+{
+	size_t i;
+
+	if (val >= FIRST_VAL)
+		return &options[val - FIRST_VAL];
+	for (i = 0; i < OPTIONS; i++)
+		if (options[i].letter == val)
+			return &options[i];
+	return NULL;
+}
+
+static void check_mode(const struct conf *c, const struct option_row *row)
+{
+	if (!(row->modes & (1U << c->mode)))
+		die("--%s: this option belongs to %s, not to %s", row->name,
+		    mode_name(c->mode == MODE_PASTA ? MODE_PASST : MODE_PASTA),
+		    mode_name(c->mode));
+}
+
+/* One walk over the line, taking the options that are @late or are not */
+static void walk(struct conf *c, int argc, char **argv, bool late)
+{
+	struct option longs[OPTIONS + 1] = { 0 };
+	char letters[2 * OPTIONS + 2], *p = letters;
+	const struct option_row *row;
+	size_t i;
+	int val;
+
+	*p++ = '+';			/* stop at COMMAND: its options are its own */
+	for (i = 0; i < OPTIONS; i++) {
+		row = &options[i];
+		longs[i].name = row->name;
+		longs[i].has_arg = row->arg ? required_argument : no_argument;
+		longs[i].val = FIRST_VAL + (int)i;
+		if (!row->letter)
+			continue;
+		*p++ = row->letter;
+		if (row->arg)
+			*p++ = ':';
+	}
+	*p = '\0';
+
+	optind = 0;			/* start afresh, also in a second walk */
+	while ((val = getopt_long(argc, argv, letters, longs, NULL)) != -1) {
+		row = row_of(val);
+		if (!row) {
+			usage(c, stderr);
+			exit(EXIT_FAILURE);
+		}
+		check_mode(c, row);
+		if (row->late == late)
+			row->take(c, row, optarg);
+	}
+}
+
+static enum mode mode_from(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+	const char *name = slash ? slash + 1 : path;
+
+	if (strstr(name, "pasta"))
+		return MODE_PASTA;
+	if (strstr(name, "passt"))
+		return MODE_PASST;
+	die("Called as '%s': call me passt or pasta, so that I know what to do",
+	    name);
+}
+
+static void defaults(struct conf *c)
+{
+	static const uint8_t mac[] = { 0x9a, 0x55, 0x9a, 0x55, 0x9a, 0x55 };
+	struct guest *g = &c->guest;
+	int f;
+
+	c->level = LOG_LVL_INFO;
+	c->tcp = c->udp = c->icmp = true;
+	c->netns_quit = true;
+	c->fwd.splice = c->mode == MODE_PASTA;
+
+	memcpy(g->our_mac, mac, sizeof(g->our_mac));
+	g->mtu = 65520;
+	g->dhcp = g->dhcpv6 = g->ndp = g->ra = true;
+	g->tell_dns = g->tell_search = c->mode == MODE_PASST;
+	for (f = 0; f < GUEST_FAMILIES; f++) {
+		g->net[f].on = true;
+		c->copy_addrs[f] = c->copy_routes[f] = true;
+	}
+	g->net[GUEST_V6].prefix = 64;
+}
+
+/* What the early options mean together */
+static void settle(struct conf *c)
+{
+	struct guest *g = &c->guest;
+	struct guest_net *v4 = &g->net[GUEST_V4];
+
+	if (seen.netmask && seen.addr_len)
+		die("--netmask: --address has a prefix length already, give one of both");
+	c->given_prefix = seen.netmask || seen.addr_len;
+
+	if (seen.no_copy && !c->config_net)
+		die("--no-copy-routes, --no-copy-addrs: only possible together with --config-net");
+
+	v4->on = !c->only6;
+	g->net[GUEST_V6].on = !c->only4;
+	g->ndp = g->ndp && c->icmp && g->net[GUEST_V6].on;
+	g->ra = g->ra && g->ndp && !c->config_net;
+	g->dhcpv6 = g->dhcpv6 && g->net[GUEST_V6].on;
+	g->dhcp = g->dhcp && v4->on;
+
+	/* RFC 791 3.2, RFC 8200 5 */
+	if (g->mtu && g->mtu < 68 && v4->on)
+		warn("MTU %u is below the minimum of IPv4, 68", g->mtu);
+	if (g->mtu && g->mtu < 1280 && g->net[GUEST_V6].on)
+		warn("MTU %u is below the minimum of IPv6, 1280", g->mtu);
+}
+
+static void operands(struct conf *c, int n, char **word)
+{
+	uint64_t pid;
+
+	if (*c->netns) {
+		if (n)
+			die("'%s': no command or PID possible together with --netns",
+			    *word);
+		c->netns_only = c->netns_only || !*c->userns;
+		return;
+	}
+
+	if (n == 1 && **word && !(*word)[strspn(*word, "0123456789")]) {
+		if (!parse_u64(*word, 10, 1, PID_LIMIT, &pid))
+			die("'%s': not a process ID, 1 to %d", *word,
+			    PID_LIMIT);
+		c->target_pid = (pid_t)pid;
+		return;
+	}
+
+	if (*c->userns)
+		die("--userns: give the PID or --netns to join as well; a command gets a new user namespace");
+	c->command = n ? word : NULL;
+	c->foreground = true;		/* the terminal stays with it */
+	if (c->level == LOG_LVL_INFO)
+		c->level = LOG_LVL_WARN;
+}
+
+void conf_parse(struct conf *c, int argc, char **argv)
+{
+	const char *plain = getenv("PASTA_TAP_PLAIN");
+
+	memset(c, 0, sizeof(*c));
+	memset(&seen, 0, sizeof(seen));
+	c->mode = mode_from(argc ? argv[0] : "");
+	c->tap_plain = plain && !strcmp(plain, "1");
+	defaults(c);
+
+	walk(c, argc, argv, false);
+	settle(c);
+	walk(c, argc, argv, true);
+
+	if (c->mode == MODE_PASTA) {
+		operands(c, argc - optind, argv + optind);
+		return;
+	}
+	if (optind < argc)
+		die("'%s': passt takes options only, no other words",
+		    argv[optind]);
+	die("This build serves namespaces only: call it as pasta");
+}

@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * conf_print.c - the start banner: the configuration as it came out
+ *
+ * For people who wonder what was derived from the host. At least one embedding
+ * program reads the addresses from it, after the words "assign:" and
+ * "router:", so these stay as they are.
+ */
+#include "conf.h"
+
+static void print_list(const char *title, const union addr *a, unsigned n)
+{
+	char buf[ADDR_STRLEN];
+	unsigned i;
+
+	if (n)
+		info("%s:", title);
+	for (i = 0; i < n; i++)
+		info("    %s", addr_str(&a[i], buf));
+}
+
+static void print_net4(const struct guest *g)
+{
+	const struct guest_net *net = &g->net[GUEST_V4];
+	uint32_t mask = net->prefix ? ~0U << (32 - net->prefix) : 0;
+	union addr m = addr_from4((struct in_addr){ htonl(mask) });
+	char buf[ADDR_STRLEN];
+
+	info(g->dhcp ? "DHCP:" : "IPv4:");
+	if (!addr_is_none(&net->addr)) {
+		info("    assign: %s", addr_str(&net->addr, buf));
+		info("    mask: %s", addr_str(&m, buf));
+	}
+	if (!addr_is_none(&net->gw))
+		info("    router: %s", addr_str(&net->gw, buf));
+	if (g->tell_dns)
+		print_list("DNS", net->dns, net->ndns);
+}
+
+static void print_net6(const struct guest *g)
+{
+	const struct guest_net *net = &g->net[GUEST_V6];
+	char buf[ADDR_STRLEN];
+
+	info("%s:", g->ndp ? g->dhcpv6 ? "NDP/DHCPv6" : "NDP" :
+			     g->dhcpv6 ? "DHCPv6" : "IPv6");
+	if (!addr_is_none(&net->addr))
+		info("    assign: %s", addr_str(&net->addr, buf));
+	if (!addr_is_none(&net->gw))
+		info("    router: %s", addr_str(&net->gw, buf));
+	if (!addr_is_none(&net->our))
+		info("    our link-local: %s", addr_str(&net->our, buf));
+	if (g->tell_dns)
+		print_list("DNS", net->dns, net->ndns);
+}
+
+static void print_fwd(const struct fwd_conf *fwd)
+{
+	static const char *const titles[] = {
+		[FWD_TCP_IN] = "Inbound TCP forwarding",
+		[FWD_UDP_IN] = "Inbound UDP forwarding",
+		[FWD_TCP_NS] = "Outbound TCP forwarding",
+		[FWD_UDP_NS] = "Outbound UDP forwarding",
+	};
+	char a[ADDR_STRLEN], b[ADDR_STRLEN], text[RULE_STRLEN];
+	const struct fwd_net *net;
+	union addr lo;
+	unsigned i, t;
+
+	for (net = fwd->net; net < fwd->net + GUEST_FAMILIES; net++) {
+		if (*net->outbound_if)
+			info("Outbound interface: %s", net->outbound_if);
+		if (!addr_is_none(&net->outbound))
+			info("Outbound address: %s",
+			     addr_str(&net->outbound, a));
+		if (addr_is_none(&net->map_host_loopback))
+			continue;
+		lo = addr_loopback(&net->map_host_loopback);
+		info("Host loopback %s is seen as %s", addr_str(&lo, a),
+		     addr_str(&net->map_host_loopback, b));
+	}
+
+	for (t = 0; t < FWD_TABLES; t++) {
+		if (fwd->rules[t].n)
+			info("%s:", titles[t]);
+		for (i = 0; i < fwd->rules[t].n; i++)
+			info("    %s", rule_str(&fwd->rules[t].rule[i], text,
+						sizeof(text)));
+	}
+}
+
+void conf_print(const struct conf *c)
+{
+	const struct guest *g = &c->guest;
+	char mac[MAC_STRLEN];
+	unsigned i;
+
+	if (*c->template_if)
+		info("Template interface: %s", c->template_if);
+	if (*c->ns_ifname)
+		info("Namespace interface: %s", c->ns_ifname);
+	info("Our MAC address: %s", mac_str(g->our_mac, mac));
+
+	if (g->net[GUEST_V4].on)
+		print_net4(g);
+	if (g->net[GUEST_V6].on)
+		print_net6(g);
+	if (g->tell_search && g->nsearch) {
+		info("Search domains:");
+		for (i = 0; i < g->nsearch; i++)
+			info("    %s", g->search[i]);
+	}
+	print_fwd(&c->fwd);
+}

@@ -1,0 +1,398 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * passt.c - main: the order of start, the tables, the turn
+ *
+ * The one place that knows everybody. Which handler an event or a timer goes
+ * to stands in two constant tables; modules below never call upward, they are
+ * asked. main() is a list of steps, each with its reason: what needs a
+ * privilege comes first, then it is given up.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/if_tun.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/signalfd.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "conf.h"
+#include "conf_host.h"
+#include "csum.h"
+#include "ev.h"
+#include "flow.h"
+#include "frag.h"
+#include "fwd.h"
+#include "fwd_listen.h"
+#include "guest.h"
+#include "hold.h"
+#include "icmp.h"
+#include "input.h"
+#include "isolation.h"
+#include "log.h"
+#include "ndp.h"
+#include "arp.h"
+#include "ns.h"
+#include "pasta.h"
+#include "pcap.h"
+#include "siphash.h"
+#include "sock.h"
+#include "tap.h"
+#include "tap_tun.h"
+#include "tcp.h"
+#include "tcp_splice.h"
+#include "timer.h"
+#include "udp.h"
+
+#define EVENTS_MAX	64
+#define RUN_BUDGET	64	/* flows of the run list per turn */
+
+static struct {
+	struct conf	conf;
+	int		tap_fd, signal_fd, pid_fd;
+	int		ready_fd;	/* tells the waiting parent; -1 */
+	int		null_fd;	/* /dev/null, opened while it is there */
+	bool		end;
+	int		status;		/* to exit with */
+} self = { .pid_fd = -1, .ready_fd = -1 };
+
+/* -------------------------------------------------------------- the tables */
+
+static void pasta_ready(union ev_ref ref, uint32_t mask)
+{
+	(void)ref;
+	(void)mask;
+	if (pasta_watch_ready(&self.status))
+		self.end = true;
+}
+
+static void signal_ready(union ev_ref ref, uint32_t mask)
+{
+	struct signalfd_siginfo si;
+
+	(void)ref;
+	(void)mask;
+	if (read(self.signal_fd, &si, sizeof(si)) == (ssize_t)sizeof(si)) {
+		debug("Signal %u: leaving", si.ssi_signo);
+		self.end = true;
+		self.status = 0;
+	}
+}
+
+static void (*const on_event[EV_TYPES])(union ev_ref ref, uint32_t mask) = {
+	[EV_TAP]	= input_ready,
+	[EV_TCP]	= tcp_sock_ready,
+	[EV_TCP_LISTEN]	= tcp_accept_ready,
+	[EV_SPLICE]	= splice_ready,
+	[EV_UDP]	= udp_sock_ready,
+	[EV_UDP_LISTEN]	= udp_listen_ready,
+	[EV_PING]	= icmp_sock_ready,
+	[EV_PASTA]	= pasta_ready,
+	[EV_SIGNAL]	= signal_ready,
+};
+
+static void (*const on_timer[TM_KINDS])(struct timer *t) = {
+	[TM_TCP]	= tcp_timer,
+	[TM_UDP]	= udp_timer,
+	[TM_PING]	= icmp_timer,
+	[TM_RA]		= ndp_timer,
+};
+
+/* -------------------------------------------------------------- the turn */
+
+static void run_woken(void)
+{
+	unsigned n = flow_wake_count();
+	union flow *f;
+
+	for (n = n < RUN_BUDGET ? n : RUN_BUDGET; n && (f = flow_woken()); n--) {
+		if (f->h.type == FLOW_SPLICE)
+			splice_resume(f);
+		else
+			tcp_resume(f);
+	}
+}
+
+static void turn(void)
+{
+	struct ev_event ev[EVENTS_MAX];
+	struct timer *t;
+	int n, i;
+
+	n = ev_wait(ev, EVENTS_MAX, flow_wake_count() ? 0 : timer_next_ms());
+	clock_update();
+	for (i = 0; i < n; i++) {
+		/* The guest first: its acknowledgements make room */
+		if (ev[i].ref.type == EV_TAP)
+			on_event[EV_TAP](ev[i].ref, ev[i].mask);
+	}
+	for (i = 0; i < n; i++) {
+		uint8_t type = ev[i].ref.type;
+
+		if (type != EV_TAP && type < EV_TYPES && on_event[type])
+			on_event[type](ev[i].ref, ev[i].mask);
+	}
+	while ((t = timer_pop())) {
+		if (t->kind < TM_KINDS && on_timer[t->kind])
+			on_timer[t->kind](t);
+	}
+	run_woken();
+	tap_flush();
+	flow_reap();
+	if (tap_lost())
+		self.end = true;
+}
+
+/* -------------------------------------------------------------- start */
+
+/* To the background: the parent stays until we are ready, and fails if we do */
+static void daemon_fork(void)
+{
+	int pipefd[2], status;
+	pid_t pid;
+	char c;
+
+	if (pipe2(pipefd, O_CLOEXEC))
+		die_perror("Cannot make a pipe");
+	pid = fork();
+	if (pid < 0)
+		die_perror("Cannot fork to the background");
+	if (!pid) {
+		close(pipefd[0]);
+		self.ready_fd = pipefd[1];
+		self.null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+		if (self.null_fd < 0)
+			die_perror("Cannot open /dev/null");
+		return;
+	}
+
+	close(pipefd[1]);
+	while (read(pipefd[0], &c, 1) < 0 && errno == EINTR)
+		;
+	if (waitpid(pid, &status, WNOHANG) != pid) {
+		/* It either told, and goes on, or is about to end */
+		if (!kill(pid, 0) && c == 'r')
+			_exit(0);
+		if (waitpid(pid, &status, 0) != pid)
+			_exit(1);
+	}
+	_exit(WIFEXITED(status) && !WEXITSTATUS(status) ? 0 : 1);
+}
+
+static void pid_file_open(const char *path)
+{
+	if (!*path)
+		return;
+	self.pid_fd = open(path, O_CREAT | O_TRUNC | O_WRONLY | O_CLOEXEC |
+			   O_NOFOLLOW, 0600);
+	if (self.pid_fd < 0)
+		die_perror("Cannot open PID file %s", path);
+}
+
+static void pid_file_write(void)
+{
+	char text[16];
+	int n;
+
+	if (self.pid_fd < 0)
+		return;
+	n = snprintf(text, sizeof(text), "%i\n", (int)getpid());
+	if (write_all(self.pid_fd, text, (size_t)n))
+		die_perror("Cannot write PID file %s", self.conf.pid_file);
+	close(self.pid_fd);
+}
+
+static int make_tap(void *arg)
+{
+	struct conf *c = arg;
+
+	return tap_tun_create(c->ns_ifname, c->tap_plain);
+}
+
+static void open_tap(void)
+{
+	struct conf *c = &self.conf;
+	int rc;
+
+	self.tap_fd = ns_call(make_tap, c);
+	if (self.tap_fd == -ENOENT)
+		die("No /dev/net/tun here: load the tun module, or pass the "
+		    "device into this container");
+	if (self.tap_fd == -EBUSY)
+		die("Interface %s exists already in the namespace: choose "
+		    "another name with --ns-ifname", c->ns_ifname);
+	if (self.tap_fd < 0) {
+		errno = -self.tap_fd;
+		die_perror("Cannot make the tap device %s through "
+			   "/dev/net/tun", c->ns_ifname);
+	}
+	rc = tap_tun_open(self.tap_fd);
+	if (rc) {
+		errno = -rc;
+		die_perror("Cannot use the tap device %s", c->ns_ifname);
+	}
+	if (pasta_spawned())
+		ioctl(self.tap_fd, TUNSETPERSIST, 1);
+	tap_attach(&tap_tun_ops);
+}
+
+static void watch(int fd, enum ev_type type)
+{
+	union ev_ref ref = { .u64 = 0 };
+	int rc;
+
+	if (fd < 0)
+		return;
+	ref.type = (uint8_t)type;
+	rc = ev_add(fd, EPOLLIN, ref);
+	if (rc) {
+		errno = -rc;
+		die_perror("Cannot watch a descriptor");
+	}
+}
+
+static void signals_init(void)
+{
+	sigset_t set;
+
+	signal(SIGPIPE, SIG_IGN);
+	sigemptyset(&set);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGQUIT);
+	if (sigprocmask(SIG_BLOCK, &set, NULL))
+		die_perror("Cannot block signals");
+	self.signal_fd = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
+	if (self.signal_fd < 0)
+		die_perror("Cannot make a signal descriptor");
+	watch(self.signal_fd, EV_SIGNAL);
+}
+
+static void modules_init(const struct conf *c)
+{
+	struct input_conf in = { c->tcp, c->udp, c->icmp };
+
+	clock_update();
+	timer_reset();
+	guest_init(&c->guest);
+	flow_init();
+	hold_init();
+	splice_init();
+	udp_init();
+	frag_init();
+	input_init(&in);
+	ndp_init();
+}
+
+/* For the loopback bypass there must be a way to make sockets in the namespace
+ * later on, when no privilege is left. Return: whether a thread is there */
+static bool stay_in_ns(const struct conf *c)
+{
+	bool need = false;
+	int t, rc;
+
+	for (t = 0; t < FWD_TABLES; t++)
+		need = need || c->fwd.rules[t].n ||
+		       c->fwd.rules[t].mode == RULES_AUTO;
+	if (!need)
+		return false;
+	rc = ns_stay();
+	if (rc) {
+		errno = -rc;
+		die_perror("Cannot stay in the namespace");
+	}
+	return true;
+}
+
+static int isolate_in_ns(void *unused)
+{
+	(void)unused;
+	isolate_final(false);
+	return 0;
+}
+
+/* What the environment waits for: from here on all works */
+static void tell_ready(void)
+{
+	pid_file_write();
+	if (self.ready_fd < 0)
+		return;
+	setsid();
+	dup2(self.null_fd, STDIN_FILENO);
+	dup2(self.null_fd, STDOUT_FILENO);
+	if (self.conf.level < LOG_LVL_DEBUG) {
+		dup2(self.null_fd, STDERR_FILENO);
+		log_to_stderr(false);
+	}
+	close(self.null_fd);
+	if (write(self.ready_fd, "r", 1) != 1)
+		debug("Nobody waits for us");
+	close(self.ready_fd);
+}
+
+int main(int argc, char **argv)
+{
+	struct conf *c = &self.conf;
+	struct isolate_conf iso;
+	bool ns_stays;
+
+	/* Nothing inherited but what is needed to set up */
+	isolate_initial(-1);
+	conf_parse(c, argc, argv);
+	log_open(c->mode == MODE_PASTA ? "pasta" : "passt");
+	log_set_level(c->level);
+
+	/* Before any descriptor or child that a fork would not carry over */
+	if (!c->foreground)
+		daemon_fork();
+
+	/* With the caller's rights: files the user named */
+	pid_file_open(c->pid_file);
+	if (*c->pcap_file)
+		pcap_open(c->pcap_file);
+
+	/* Never as real root from here on */
+	iso = (struct isolate_conf){ c->runas_set, c->uid, c->gid };
+	isolate_user(&iso);
+
+	/* What the host looks like, and the ports it is asked to lend */
+	host_fill(c);
+	csum_init();
+	siphash_init(0);
+	ev_init();
+	signals_init();
+	sock_init(c->template_ifi[GUEST_V6], c->freebind);
+	fwd_init(&c->fwd);
+	listen_all(c->guest.net[GUEST_V4].on, c->guest.net[GUEST_V6].on);
+
+	/* The namespace, the device in it, its addresses and routes */
+	pasta_open(c);
+	listen_ns(c->guest.net[GUEST_V4].on, c->guest.net[GUEST_V6].on);
+	open_tap();
+	pasta_configure(c);
+	modules_init(c);
+	watch(self.tap_fd, EV_TAP);
+	watch(pasta_watch_fd(), EV_PASTA);
+	conf_print(c);
+
+	/* The command starts while we shut the door behind us */
+	pasta_go();
+	isolate_mounts(false);
+	ns_stays = stay_in_ns(c);
+	pasta_check_exec();
+	if (pasta_spawned() && c->level < LOG_LVL_DEBUG)
+		log_to_stderr(false);
+	tell_ready();
+	if (ns_stays)
+		ns_call(isolate_in_ns, NULL);
+	isolate_final(false);
+
+	arp_announce();
+	ndp_announce();
+	while (!self.end)
+		turn();
+	pcap_flush();
+	return self.status;
+}

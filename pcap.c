@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * pcap.c - optional capture of the guest's link into a file
+ *
+ * The classic libpcap format in host byte order. Each frame is one writev() of
+ * record header and frame, so that the file is whole at any moment, readable
+ * while we run, and complete even if we are killed. A capture is for debugging;
+ * it may cost a call per frame.
+ *
+ * Super-frames are recorded as they pass: longer than the MTU, and with
+ * checksums left to "hardware", as any capture on a host with offloads shows.
+ */
+#include "pcap.h"
+
+#include <fcntl.h>
+#include <stdint.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "log.h"
+#include "util.h"
+
+#define PCAP_MAGIC	0xa1b2c3d4	/* microseconds */
+#define PCAP_ETHERNET	1
+#define PCAP_SNAPLEN	262144		/* more than any frame has */
+
+#define PCAP_IOV	192
+
+struct file_header {
+	uint32_t magic;
+	uint16_t major, minor;
+	uint32_t zone, sigfigs, snaplen, linktype;
+};
+
+struct record_header {
+	uint32_t sec, usec, caplen, len;
+};
+
+_Static_assert(sizeof(struct file_header) == 24, "pcap");
+_Static_assert(sizeof(struct record_header) == 16, "pcap");
+
+static struct {
+	int fd;				/* -1: no capture */
+} pcap = { .fd = -1 };
+
+/* give_up() - End the capture: a file with a hole cannot be read further */
+static void give_up(const char *why)
+{
+	warn_perror("capture ends: %s", why);
+	close(pcap.fd);
+	pcap.fd = -1;
+}
+
+void pcap_open(const char *path)
+{
+	struct file_header h = {
+		.magic = PCAP_MAGIC,
+		.major = 2,
+		.minor = 4,
+		.snaplen = PCAP_SNAPLEN,
+		.linktype = PCAP_ETHERNET,
+	};
+	int fd;
+
+	pcap_flush();
+
+	fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	if (fd < 0) {
+		warn_perror("cannot capture into %s", path);
+		return;
+	}
+
+	pcap.fd = fd;
+	if (write(fd, &h, sizeof(h)) != sizeof(h))
+		give_up("cannot write header");
+}
+
+int pcap_on(void)
+{
+	return pcap.fd >= 0;
+}
+
+void pcap_frame(const struct iovec *iov, unsigned n, size_t len)
+{
+	struct iovec out[1 + PCAP_IOV];
+	struct record_header h;
+	struct timespec now;
+	size_t left = len;
+	ssize_t written;
+	unsigned i, o = 1;
+
+	if (!pcap_on())
+		return;
+
+	for (i = 0; i < n && left && o < ARRAY_LEN(out); i++, o++) {
+		out[o] = iov[i];
+		out[o].iov_len = MIN(iov[i].iov_len, left);
+		left -= out[o].iov_len;
+	}
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	h = (struct record_header){
+		.sec = (uint32_t)now.tv_sec,
+		.usec = (uint32_t)(now.tv_nsec / 1000),
+		.caplen = (uint32_t)(len - left),
+		.len = (uint32_t)len,
+	};
+	out[0] = (struct iovec){ &h, sizeof(h) };
+
+	written = writev(pcap.fd, out, (int)o);
+	if (written != (ssize_t)(sizeof(h) + h.caplen))
+		give_up("cannot write frame");
+}
+
+void pcap_flush(void)
+{
+	if (!pcap_on())
+		return;
+	close(pcap.fd);
+	pcap.fd = -1;
+}

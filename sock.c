@@ -1,0 +1,411 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * sock.c - opening host sockets, and what the kernel can do with them
+ *
+ * Every socket towards the host's network is born here, so that options,
+ * binding and the difference between the families are written once: the
+ * callers hand over a side of a flow or a rule, and get a descriptor or
+ * -errno. Of options, one that only helps may fail silently; one that
+ * the rules ask for (interface, address) fails the call.
+ *
+ * Loopback destinations are bound neither to the outbound interface nor to
+ * the outbound address: they would be cut off from it.
+ */
+#include "sock.h"
+
+#include <errno.h>
+#include <net/if.h>
+#include <netinet/tcp.h>
+#include <netinet/udp.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "addr.h"
+#include "util.h"
+
+#ifndef UDP_SEGMENT
+#define UDP_SEGMENT	103
+#endif
+#ifndef UDP_GRO
+#define UDP_GRO		104
+#endif
+
+#define BACKLOG		128
+
+/* Clamped by net.core.rmem_max. What the kernel gives by default holds less
+ * than a hundred small datagrams, fewer than come in while we are away */
+#define UDP_RCVBUF	(4 << 20)
+
+/* Datagrams of strangers thrown away after connect(), at most */
+#define DRAIN_MAX	1024
+
+static struct {
+	unsigned ifindex;
+	bool freebind;
+	struct sock_features features;
+} host;
+
+static int set_int(int fd, int level, int name, int v)
+{
+	return setsockopt(fd, level, name, &v, sizeof(v)) ? -errno : 0;
+}
+
+/* fail() - Close @fd, which did not work out, and pass the reason on */
+static int fail(int fd, int err)
+{
+	close(fd);
+	return err;
+}
+
+static int open_sock(int family, int type, int proto)
+{
+	int fd = socket(family, type | SOCK_NONBLOCK | SOCK_CLOEXEC, proto);
+
+	return fd < 0 ? -errno : fd;
+}
+
+static int family_of(const union addr *a)
+{
+	return addr_is4(a) ? AF_INET : AF_INET6;
+}
+
+static int bind_dev(int fd, const char *ifname)
+{
+	socklen_t len = (socklen_t)strnlen(ifname, IFNAMSIZ - 1) + 1;
+
+	if (setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, ifname, len))
+		return -errno;
+	return 0;
+}
+
+static int bind_to(int fd, int family, const union addr *a, in_port_t port,
+		   unsigned scope)
+{
+	union sockaddr_any sa;
+	socklen_t len = addr_to_sa(&sa, family, a, port, scope);
+
+	return bind(fd, &sa.sa, len) ? -errno : 0;
+}
+
+static int connect_to(int fd, const struct side *s)
+{
+	union sockaddr_any sa;
+	socklen_t len = addr_to_sa(&sa, family_of(&s->peer), &s->peer,
+				   s->peer_port, host.ifindex);
+
+	return connect(fd, &sa.sa, len) ? -errno : 0;
+}
+
+/* source_of() - The address to bind to for a flow's target side, or a wildcard
+ * of the peer's family */
+static union addr source_of(const struct side *s, bool *wild)
+{
+	bool v4 = addr_is4(&s->peer);
+
+	*wild = addr_is_none(&s->ours) || addr_is_loopback(&s->peer) ||
+		addr_is4(&s->ours) != v4 || !addr_is_unicast(&s->ours);
+	return *wild ? addr_any(v4) : s->ours;
+}
+
+static int bind_outbound_if(int fd, const struct side *s)
+{
+	const char *ifname = fwd_outbound_if(&s->peer);
+
+	return ifname && *ifname ? bind_dev(fd, ifname) : 0;
+}
+
+static bool probe(int family, int type, int level, int name, int v)
+{
+	int fd = open_sock(family, type, 0), ret;
+
+	/* A family that this host does not have cannot fail us later */
+	if (fd == -EAFNOSUPPORT && family == AF_INET6)
+		return true;
+	if (fd < 0)
+		return false;
+	ret = set_int(fd, level, name, v);
+	close(fd);
+	return !ret;
+}
+
+void sock_init(unsigned ifindex, bool freebind)
+{
+	struct sock_features *f = &host.features;
+
+	host.ifindex = ifindex;
+	host.freebind = freebind;
+
+	/* TCP over IPv6 got it two releases after IPv4 */
+	f->tcp_peek_off =
+		probe(AF_INET, SOCK_STREAM, SOL_SOCKET, SO_PEEK_OFF, 0) &&
+		probe(AF_INET6, SOCK_STREAM, SOL_SOCKET, SO_PEEK_OFF, 0);
+	f->udp_gso = probe(AF_INET, SOCK_DGRAM, SOL_UDP, UDP_SEGMENT, 0);
+	f->udp_gro = probe(AF_INET, SOCK_DGRAM, SOL_UDP, UDP_GRO, 1);
+}
+
+const struct sock_features *sock_features(void)
+{
+	return &host.features;
+}
+
+int sock_tcp_connect(const struct side *s, bool *pending)
+{
+	int family = family_of(&s->peer), fd, ret;
+	union addr src;
+	bool wild;
+
+	*pending = false;
+	fd = open_sock(family, SOCK_STREAM, 0);
+	if (fd < 0)
+		return fd;
+
+	set_int(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+	ret = bind_outbound_if(fd, s);
+	if (ret)
+		return fail(fd, ret);
+
+	src = source_of(s, &wild);
+	if (!wild) {
+		/* Leave the port to connect(), which knows the peer and so may
+		 * use one port for many peers */
+		set_int(fd, SOL_IP, IP_BIND_ADDRESS_NO_PORT, 1);
+		ret = bind_to(fd, family, &src, 0, host.ifindex);
+		if (ret)
+			return fail(fd, ret);
+	}
+
+	ret = connect_to(fd, s);
+	if (ret && ret != -EINPROGRESS)
+		return fail(fd, ret);
+	*pending = ret;
+	return fd;
+}
+
+int sock_tcp_open(bool v4)
+{
+	int fd = open_sock(v4 ? AF_INET : AF_INET6, SOCK_STREAM, 0);
+
+	if (fd >= 0)
+		set_int(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+	return fd;
+}
+
+int sock_tcp_start(int fd, const struct side *s)
+{
+	return connect_to(fd, s);
+}
+
+/* udp_options() - What both kinds of UDP sockets need to hear of */
+static void udp_options(int fd, int family)
+{
+	set_int(fd, SOL_SOCKET, SO_RCVBUF, UDP_RCVBUF);
+	if (host.features.udp_gro)
+		set_int(fd, SOL_UDP, UDP_GRO, 1);
+
+	if (family == AF_INET6) {
+		set_int(fd, SOL_IPV6, IPV6_RECVERR, 1);
+		set_int(fd, SOL_IPV6, IPV6_RECVHOPLIMIT, 1);
+	} else {
+		set_int(fd, SOL_IP, IP_RECVERR, 1);
+		set_int(fd, SOL_IP, IP_RECVTTL, 1);
+	}
+}
+
+/* drain() - Before connect(), the socket may have been given datagrams of
+ * anybody, which must not pass for the peer's */
+static void drain(int fd)
+{
+	unsigned i;
+	char c;
+
+	for (i = 0; i < DRAIN_MAX; i++)
+		if (recv(fd, &c, 0, MSG_DONTWAIT | MSG_TRUNC) < 0 &&
+		    (errno == EAGAIN || errno == EINTR))
+			break;
+}
+
+int sock_udp_connect(const struct side *s)
+{
+	int family = family_of(&s->peer), fd, ret;
+	union addr src;
+	bool wild;
+
+	fd = open_sock(family, SOCK_DGRAM, 0);
+	if (fd < 0)
+		return fd;
+
+	/* Flows of one guest port to several peers share the port here */
+	set_int(fd, SOL_SOCKET, SO_REUSEADDR, 1);
+	if (family == AF_INET6)
+		set_int(fd, SOL_IPV6, IPV6_V6ONLY, 1);
+	udp_options(fd, family);
+
+	ret = bind_outbound_if(fd, s);
+	if (ret)
+		return fail(fd, ret);
+
+	src = source_of(s, &wild);
+	ret = bind_to(fd, family, &src, s->ours_port, host.ifindex);
+	/* EACCES: a privileged port, which the guest may have but not we */
+	if (ret == -EADDRINUSE || ret == -EACCES)
+		ret = wild ? 0 : bind_to(fd, family, &src, 0, host.ifindex);
+	if (ret)
+		return fail(fd, ret);
+
+	ret = connect_to(fd, s);
+	if (ret == -EACCES) {
+		/* Broadcast of some network of the host's */
+		set_int(fd, SOL_SOCKET, SO_BROADCAST, 1);
+		ret = connect_to(fd, s);
+	}
+	if (ret)
+		return fail(fd, ret);
+
+	drain(fd);
+	return fd;
+}
+
+int sock_ping(const struct side *s)
+{
+	int family = family_of(&s->peer), fd, ret;
+	union addr src;
+	bool wild;
+
+	fd = open_sock(family, SOCK_DGRAM, family == AF_INET ? IPPROTO_ICMP :
+							       IPPROTO_ICMPV6);
+	if (fd < 0)
+		return fd;
+
+	ret = bind_outbound_if(fd, s);
+	if (ret)
+		return fail(fd, ret);
+
+	src = source_of(s, &wild);
+	ret = bind_to(fd, family, &src, s->ours_port, host.ifindex);
+	if (ret == -EADDRINUSE)
+		ret = bind_to(fd, family, &src, 0, host.ifindex);
+	if (!ret)
+		ret = connect_to(fd, s);
+	return ret ? fail(fd, ret) : fd;
+}
+
+/* listen_family() - Which family to open, and whether IPv6 alone */
+static int listen_family(const struct fwd_rule *rule, bool v4, bool v6,
+			 bool *only6)
+{
+	*only6 = false;
+	if (!addr_is_none(&rule->addr)) {
+		if (addr_is4(&rule->addr))
+			return v4 ? AF_INET : -EAFNOSUPPORT;
+		*only6 = true;
+		return v6 ? AF_INET6 : -EAFNOSUPPORT;
+	}
+	if (!v6)
+		return v4 ? AF_INET : -EAFNOSUPPORT;
+	*only6 = !v4;
+	return AF_INET6;
+}
+
+static void listen_options(int fd, int family, uint8_t proto, bool only6)
+{
+	bool both = family == AF_INET6 && !only6;
+
+	if (family == AF_INET6)
+		set_int(fd, SOL_IPV6, IPV6_V6ONLY, only6);
+	if (host.freebind) {
+		if (family == AF_INET6)
+			set_int(fd, SOL_IPV6, IPV6_FREEBIND, 1);
+		if (family == AF_INET || both)
+			set_int(fd, SOL_IP, IP_FREEBIND, 1);
+	}
+
+	if (proto == IPPROTO_TCP) {
+		set_int(fd, SOL_SOCKET, SO_REUSEADDR, 1);
+		set_int(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+		return;
+	}
+
+	/* A socket for both families reports packet info of either in the form
+	 * of IPv6, but TTL and errors of IPv4 datagrams in that of IPv4 */
+	udp_options(fd, family);
+	if (both)
+		udp_options(fd, AF_INET);
+	if (family == AF_INET6)
+		set_int(fd, SOL_IPV6, IPV6_RECVPKTINFO, 1);
+	else
+		set_int(fd, SOL_IP, IP_PKTINFO, 1);
+}
+
+int sock_listen(uint8_t proto, const struct fwd_rule *rule, in_port_t port,
+		bool v4, bool v6)
+{
+	int type = proto == IPPROTO_TCP ? SOCK_STREAM : SOCK_DGRAM;
+	bool only6, wild = addr_is_none(&rule->addr);
+	unsigned scope = host.ifindex;
+	int family, fd, ret;
+	union addr a;
+
+	family = listen_family(rule, v4, v6, &only6);
+	if (family < 0)
+		return family;
+
+	fd = open_sock(family, type, 0);
+	if (fd == -EAFNOSUPPORT && family == AF_INET6 && wild && v4) {
+		family = AF_INET;
+		fd = open_sock(family, type, 0);
+	}
+	if (fd < 0)
+		return fd;
+
+	listen_options(fd, family, proto, only6);
+	if (*rule->ifname) {
+		ret = bind_dev(fd, rule->ifname);
+		if (ret)
+			return fail(fd, ret);
+		scope = if_nametoindex(rule->ifname);
+	}
+
+	a = wild ? addr_any(family == AF_INET) : rule->addr;
+	ret = bind_to(fd, family, &a, port, scope);
+	if (!ret && proto == IPPROTO_TCP && listen(fd, BACKLOG))
+		ret = -errno;
+	if (ret)
+		return fail(fd, ret);
+
+	/* Only now: a second program that wants the port must fail to bind it,
+	 * but flows that the guest starts from this port should keep it */
+	if (proto == IPPROTO_UDP)
+		set_int(fd, SOL_SOCKET, SO_REUSEADDR, 1);
+	return fd;
+}
+
+void sock_name(int fd, union addr *a)
+{
+	union sockaddr_any sa;
+	socklen_t len = sizeof(sa);
+	union addr name;
+	in_port_t port;
+
+	if (!getsockname(fd, &sa.sa, &len) && addr_from_sa(&sa, &name, &port))
+		*a = name;
+}
+
+int sock_error(int fd)
+{
+	socklen_t len;
+	int e = 0;
+
+	len = sizeof(e);
+	if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &e, &len))
+		return errno;
+	return e;
+}
+
+void sock_reset(int fd)
+{
+	struct linger l = { .l_onoff = 1, .l_linger = 0 };
+
+	setsockopt(fd, SOL_SOCKET, SO_LINGER, &l, sizeof(l));
+	close(fd);
+}

@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * sock.h - opening host sockets, and what the kernel can do with them
+ *
+ * All sockets are non-blocking and close-on-exec. IPv4 endpoints get AF_INET
+ * sockets, IPv6 ones AF_INET6. Sockets towards non-loopback destinations are
+ * bound to the outbound interface and address if the user named one.
+ */
+#ifndef SOCK_H
+#define SOCK_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "ev.h"
+#include "fwd.h"
+
+struct sock_features {
+	bool tcp_peek_off;	/* SO_PEEK_OFF on TCP (Linux 6.9) */
+	bool udp_gso, udp_gro;	/* UDP_SEGMENT, UDP_GRO */
+};
+
+/* sock_init() - Probe the kernel; @ifindex is the scope of link-local IPv6
+ * destinations (0: none); @freebind for listeners */
+void sock_init(unsigned ifindex, bool freebind);
+
+const struct sock_features *sock_features(void);
+
+/*
+ * sock_tcp_connect() - Start a connection to the target side of a flow
+ * @s:		peer: where to; ours: source if set
+ * @pending:	set if the result comes later (EPOLLOUT)
+ * Return: descriptor (TCP_NODELAY set), or -errno
+ */
+int sock_tcp_connect(const struct side *s, bool *pending);
+
+/* sock_tcp_open() - A TCP socket (TCP_NODELAY set) in whatever namespace this
+ * runs in, see ns_call(); or -errno */
+int sock_tcp_open(bool v4);
+
+/* sock_tcp_start() - Connect one to the target side @s, from any address; 0,
+ * -EINPROGRESS (the result comes as EPOLLOUT) or -errno. It stays open */
+int sock_tcp_start(int fd, const struct side *s);
+
+/*
+ * sock_udp_connect() - A socket connected to the target side of a flow
+ * @s:		ours_port: wanted source port; if it is taken, the kernel
+ *		chooses one. A multicast or broadcast peer is allowed
+ * Error queue (IP_RECVERR), TTL reception and UDP_GRO are switched on;
+ * datagrams of strangers that came in before the connect are gone.
+ * Return: descriptor, or -errno
+ */
+int sock_udp_connect(const struct side *s);
+
+/* sock_ping() - An unprivileged echo socket connected to the target side,
+ * bound to its identifier ours_port if it is free; or -errno */
+int sock_ping(const struct side *s);
+
+/*
+ * sock_listen() - A listening (TCP) or bound (UDP) socket for one port
+ * @rule:	address and interface; without address: both families in one
+ *		AF_INET6 socket, AF_INET where IPv6 is not available
+ * @v4, @v6:	families enabled
+ * TCP: TCP_NODELAY is set, to be inherited. UDP: packet info, TTL, error queue
+ * and UDP_GRO on.
+ * Return: descriptor, or -errno
+ */
+int sock_listen(uint8_t proto, const struct fwd_rule *rule, in_port_t port,
+		bool v4, bool v6);
+
+/* sock_name() - The local address of a socket; @a stays if it has none */
+void sock_name(int fd, union addr *a);
+
+/* sock_error() - Take the pending error of a socket; 0 if none */
+int sock_error(int fd);
+
+/* sock_reset() - Close @fd so that its peer sees a reset (SO_LINGER 0) */
+void sock_reset(int fd);
+
+#endif /* SOCK_H */

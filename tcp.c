@@ -1,0 +1,773 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * tcp.c - the connection machine: segments in, socket events, timers
+ *
+ * To the guest we are the far end of its connection; to the far end, a host
+ * socket is the guest. A connection is opened on the target's side first and
+ * only then answered on the initiator's, so that a refusal is a refusal.
+ *
+ *   guest -> host  Runs of segments become one sendmsg() of scattered payload.
+ *                  What the socket does not take is held (hold.c) and
+ *                  acknowledged all the same: nothing within the announced
+ *                  window is ever lost, so nothing is sent twice.
+ *   host -> guest  Peek, send, consume when acknowledged (tcp_out.c).
+ *
+ * Host sockets are watched edge-triggered, with one epoll_ctl() in their life:
+ * unread data waiting for the guest's window must not wake us, and a write
+ * that came up short is what arms EPOLLOUT. Work left over when a budget ends
+ * is put on the run list of flow.c.
+ *
+ * Each entry point ends in settle(): the one place that passes on ends of
+ * data, acknowledges, closes and sets the timer.
+ */
+#include "tcp.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "fwd_listen.h"
+#include "guest.h"
+#include "log.h"
+#include "siphash.h"
+#include "sock.h"
+#include "tap.h"
+#include "tcp_out.h"
+#include "tcp_seg.h"
+#include "tcp_splice.h"
+#include "tcp_win.h"
+
+#define EVENTS		(EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLPRI | EPOLLET)
+#define ACCEPT_BUDGET	32
+#define IDLE_MAX	(7200U * 1000)	/* ms without a segment from the guest */
+#define RUN_IOVS	256
+
+/* In-order payload of the run being read, still in the frames */
+static struct {
+	struct iovec	iov[RUN_IOVS];
+	unsigned	n;
+	uint32_t	bytes;
+	bool		fin;
+	int		spare_fd;	/* to get rid of a connection when
+					 * descriptors have run out */
+} run = { .spare_fd = -1 };
+
+static uint32_t now_ms(void)
+{
+	return (uint32_t)(clock_now() / MSEC);
+}
+
+/* -------------------------------------------------------------- the end */
+
+static void finish(union flow *f)
+{
+	hold_free(&f->tcp.hold);
+	if (f->tcp.sock >= 0)
+		close(f->tcp.sock);
+	f->tcp.sock = -1;
+	flow_close(f);
+}
+
+/* The guest reset it, or is gone: the host peer must see a reset as well */
+static void reset_host(union flow *f)
+{
+	hold_free(&f->tcp.hold);
+	if (f->tcp.sock >= 0)
+		sock_reset(f->tcp.sock);
+	f->tcp.sock = -1;
+	flow_close(f);
+}
+
+/* The host's end failed: tell the guest */
+static void reset_guest(union flow *f)
+{
+	if (log_shown(LOG_LVL_DEBUG))
+		debug("%s: reset", flow_str(f));
+	tcp_send_flags(f, TH_RST | TH_ACK);
+	finish(f);
+}
+
+void tcp_abort(union flow *f)
+{
+	tcp_send_flags(f, TH_RST | TH_ACK);
+	reset_host(f);
+}
+
+/* -------------------------------------------------------------- timer */
+
+static bool rto_needed(const struct tcp_flow *t)
+{
+	if (t->state == TS_CONNECTING)
+		return false;
+	if (t->snd_una != t->snd_nxt)
+		return true;
+	/* Data, but no window: probe (RFC 9293 3.8.6.1) */
+	return t->state == TS_OPEN && !t->snd_wnd &&
+	       !(t->flags & (TF_RX_DRY | TF_HOST_EOF));
+}
+
+static void rto_restart(struct tcp_flow *t)
+{
+	t->flags |= TF_RTO_ON;
+	t->rto_at = now_ms() +
+		    win_rto(t->srtt, t->rttvar, t->retries) / (uint32_t)MSEC;
+}
+
+/* One wheel node for all deadlines: the earliest of them */
+static void arm(union flow *f)
+{
+	struct tcp_flow *t = &f->tcp;
+	int32_t due = (int32_t)(t->active + IDLE_MAX - now_ms());
+
+	if (!rto_needed(t))
+		t->flags &= ~(uint32_t)TF_RTO_ON;
+	else if (!(t->flags & TF_RTO_ON))
+		rto_restart(t);
+	if (t->flags & TF_RTO_ON)
+		due = MIN(due, (int32_t)(t->rto_at - now_ms()));
+	if (t->flags & TF_ACK_DUE)
+		due = MIN(due, (int32_t)(t->ack_at - now_ms()));
+	timer_set(&f->h.timer, TM_TCP, (uint64_t)MAX(due, 0) * MSEC);
+}
+
+/* -------------------------------------------------------------- settle */
+
+/* Move on what can be moved to the guest; false if the flow ended */
+static bool push(union flow *f)
+{
+	struct tcp_flow *t = &f->tcp;
+
+	if (t->state != TS_OPEN || t->flags & TF_FIN_SENT ||
+	    (t->flags & TF_RX_DRY && !(t->flags & TF_HOST_EOF)))
+		return true;
+	switch (tcp_send_data(f)) {
+	case TCP_MORE:
+		flow_wake(f);
+		break;
+	case TCP_RESET:
+		reset_guest(f);
+		return false;
+	case TCP_OK:
+		break;
+	}
+	return true;
+}
+
+static void ack_policy(struct tcp_flow *t)
+{
+	uint32_t unacked = t->rcv_nxt - t->rcv_acked;
+
+	if (!unacked || t->flags & TF_ACK_NOW)
+		return;
+	if (win_ack_now(unacked, t->rcv_mss, t->flags & TF_CHATTY)) {
+		t->flags |= TF_ACK_NOW;
+	} else if (!(t->flags & TF_ACK_DUE)) {
+		t->flags |= TF_ACK_DUE;
+		t->ack_at = now_ms() + WIN_ACK_DELAY / (uint32_t)MSEC + 1;
+	}
+}
+
+static void settle(union flow *f)
+{
+	struct tcp_flow *t = &f->tcp;
+
+	ack_policy(t);
+	if (!push(f))
+		return;
+	if (t->flags & TF_ACK_NOW && t->state >= TS_SYN_RCVD &&
+	    !tcp_send_flags(f, TH_ACK))
+		flow_wake(f);
+
+	if (t->flags & TF_GUEST_FIN && !(t->flags & TF_HOST_SHUT) &&
+	    !t->hold.len) {
+		t->flags |= TF_HOST_SHUT;
+		/* With both ends done, close() below says the same */
+		if (!(t->flags & TF_FIN_ACKED) && shutdown(t->sock, SHUT_WR)) {
+			reset_guest(f);
+			return;
+		}
+	}
+	if (t->flags & TF_HOST_SHUT && t->flags & TF_FIN_ACKED) {
+		/* Unread bytes would turn our FIN into a reset */
+		tcp_consume(f, true);
+		finish(f);
+		return;
+	}
+	arm(f);
+}
+
+/* -------------------------------------------------------------- opening */
+
+static uint32_t initial_seq(const struct side *s)
+{
+	/* RFC 6528: keyed hash of the endpoints plus a clock; 32 ns per step */
+	return (uint32_t)siphash(s, sizeof(*s)) +
+	       (uint32_t)(clock_now() * 1000 / 32);
+}
+
+static void setup(union flow *f, unsigned side, int fd, uint8_t state)
+{
+	const struct side *s = &f->h.side[side];
+	struct tcp_flow *t = &f->tcp;
+	unsigned hdr = (addr_is4(&s->peer) ? IP4_HLEN : IP6_HLEN) + TCP_HLEN;
+
+	t->sock = fd;
+	t->state = state;
+	t->side = (uint8_t)side;
+	t->flags = TF_CHATTY;
+	t->snd_una = t->snd_nxt = initial_seq(s);
+	t->consumed = t->peek_at = t->snd_una + 1;
+	t->label = t->snd_una * 0x9e3779b1U >> 12;
+	t->rcv_mss = t->mss = win_mss(guest()->mtu, hdr, UINT16_MAX);
+	t->rcv_ws = WIN_SCALE;
+	t->active = now_ms();
+}
+
+/* What the guest's SYN says */
+static void take_syn(union flow *f, const struct pkt *p)
+{
+	struct tcp_flow *t = &f->tcp;
+	struct seg_opts o;
+
+	seg_opts_parse(p, &o);
+	t->mss = MIN(t->mss, MAX(o.mss, 48));
+	if (o.has_ws) {
+		t->flags |= TF_WSCALE;
+		t->snd_ws = o.ws;
+	}
+	t->snd_wnd = p->tcp.win;	/* unscaled in a SYN: RFC 7323 2.2 */
+	t->rcv_nxt = t->rcv_acked = t->rcv_edge = p->tcp.seq + 1;
+}
+
+/* The host side is connected: answer the guest's SYN */
+static void connected(union flow *f)
+{
+	struct tcp_flow *t = &f->tcp;
+
+	t->state = TS_SYN_RCVD;
+	if (!tcp_send_flags(f, TH_SYN | TH_ACK))
+		debug("%s: no room for SYN+ACK", flow_str(f));
+	t->snd_nxt = t->snd_una + 1;
+	arm(f);
+}
+
+static void tcp_syn(const struct pkt *p)
+{
+	struct side ini = {
+		.peer = p->src, .peer_port = p->sport,
+		.ours = p->dst, .ours_port = p->dport, .pif = PIF_GUEST,
+	};
+	bool pending = false;
+	enum fwd_verdict v;
+	union flow *f;
+	int fd, rc;
+
+	if (!p->sport || !p->dport || !addr_is_unicast(&p->dst))
+		return;
+	f = flow_open(IPPROTO_TCP, &ini, p->dport, &v);
+	if (!f) {
+		if (v == FWD_REFUSE)
+			tcp_send_rst_for(p);
+		return;
+	}
+
+	fd = sock_tcp_connect(&f->h.side[1], &pending);
+	if (fd < 0) {
+		if (log_shown(LOG_LVL_DEBUG))
+			debug("%s: %s", flow_str(f), strerror(-fd));
+		/* Out of descriptors or memory: silence, the guest tries again */
+		if (fd != -EMFILE && fd != -ENFILE && fd != -ENOBUFS &&
+		    fd != -ENOMEM)
+			tcp_send_rst_for(p);
+		flow_close(f);
+		return;
+	}
+	setup(f, 0, fd, TS_CONNECTING);
+	take_syn(f, p);
+	flow_commit(f, FLOW_TCP, 1U << 0);
+	rc = ev_add(fd, EVENTS, flow_ref(f, EV_TCP, 1));
+	if (rc) {
+		reset_guest(f);
+		return;
+	}
+	if (!pending)
+		connected(f);
+	else
+		arm(f);
+}
+
+/* With no descriptor left the backlog would wake us for ever: accept with the
+ * spare one and reset */
+static void shed(int listen_fd)
+{
+	static unsigned long last;
+	int fd;
+
+	if (log_ratelimit(&last, 10))
+		warn("Out of file descriptors: refusing TCP connections");
+	if (run.spare_fd < 0)
+		return;
+	close(run.spare_fd);
+	fd = accept4(listen_fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+	if (fd >= 0)
+		sock_reset(fd);
+	run.spare_fd = dup(listen_fd);
+}
+
+static void accepted(const struct listener *l, int fd,
+		     const union sockaddr_any *sa)
+{
+	struct side ini = {
+		.ours_port = l->port, .pif = l->pif,
+	};
+	enum fwd_verdict v;
+	const struct side *g;
+	union flow *f;
+	unsigned side;
+
+	if (!addr_from_sa(sa, &ini.peer, &ini.peer_port)) {
+		sock_reset(fd);
+		return;
+	}
+	ini.ours = addr_any(addr_is4(&ini.peer));
+	/* Of 127/8 the very address asked for counts, see fwd.c */
+	if (l->pif == PIF_NS)
+		sock_name(fd, &ini.ours);
+	f = flow_open(IPPROTO_TCP, &ini, l->target, &v);
+	if (!f) {
+		sock_reset(fd);
+		return;
+	}
+	g = &f->h.side[1];
+	if (g->pif != PIF_GUEST) {
+		splice_open(f, fd);
+		return;
+	}
+	if (flow_find(IPPROTO_TCP, PIF_GUEST, &g->peer, g->peer_port, &g->ours,
+		      g->ours_port, &side)) {
+		/* Two clients that look alike to the guest after translation */
+		sock_reset(fd);
+		flow_close(f);
+		return;
+	}
+	setup(f, 1, fd, TS_SYN_SENT);
+	flow_commit(f, FLOW_TCP, 1U << 1);
+	tcp_send_flags(f, TH_SYN);
+	f->tcp.snd_nxt = f->tcp.snd_una + 1;
+	arm(f);
+}
+
+void tcp_accept_ready(union ev_ref ref, uint32_t mask)
+{
+	const struct listener *l = listener_at(ref);
+	int i;
+
+	(void)mask;
+	if (!l)
+		return;
+	if (run.spare_fd < 0)
+		run.spare_fd = dup(l->fd);
+	for (i = 0; i < ACCEPT_BUDGET; i++) {
+		union sockaddr_any sa;
+		socklen_t len = sizeof(sa);
+		int fd = accept4(l->fd, &sa.sa, &len,
+				 SOCK_NONBLOCK | SOCK_CLOEXEC);
+
+		if (fd >= 0) {
+			accepted(l, fd, &sa);
+		} else if (errno == EMFILE || errno == ENFILE) {
+			shed(l->fd);
+		} else if (errno == EAGAIN) {
+			return;
+		}
+	}
+}
+
+/* -------------------------------------------------------------- guest -> host */
+
+/*
+ * give() - Payload to the host socket, the rest to the hold
+ * Return: bytes taken, or -1 if the socket failed
+ */
+static ssize_t give(struct tcp_flow *t)
+{
+	struct msghdr msg = { .msg_iov = run.iov, .msg_iovlen = run.n };
+	struct cursor rest;
+	ssize_t sent = 0;
+
+	if (!t->hold.len) {
+		do
+			sent = sendmsg(t->sock, &msg,
+				       MSG_NOSIGNAL | MSG_DONTWAIT);
+		while (sent < 0 && errno == EINTR);
+		if (sent < 0) {
+			if (errno != EAGAIN && errno != ENOBUFS &&
+			    errno != ENOMEM)
+				return -1;
+			sent = 0;
+		}
+		if (sent == (ssize_t)run.bytes)
+			return sent;
+	}
+	t->flags |= TF_BLOCKED | TF_ROOM_LOW;
+	cur_init(&rest, run.iov, run.bytes);
+	cur_skip(&rest, (size_t)sent);
+	return sent + (ssize_t)hold_put(&t->hold, &rest);
+}
+
+/* Hand the gathered payload over; false if the flow ended */
+static bool deliver(union flow *f)
+{
+	struct tcp_flow *t = &f->tcp;
+	ssize_t taken;
+
+	if (run.bytes) {
+		taken = give(t);
+		if (taken < 0) {
+			reset_guest(f);
+			return false;
+		}
+		t->rcv_nxt += (uint32_t)taken;
+		if (taken < (ssize_t)run.bytes) {
+			run.fin = false;
+			t->flags |= TF_ACK_NOW;
+		}
+		if (t->flags & TF_HEARD)
+			t->flags &= ~(uint32_t)TF_CHATTY;
+		t->flags |= TF_HEARD;
+	}
+	if (run.fin) {
+		t->rcv_nxt++;
+		t->flags |= TF_GUEST_FIN | TF_ACK_NOW;
+	}
+	run.n = run.bytes = 0;
+	run.fin = false;
+	return true;
+}
+
+/* Payload and FIN of one segment join the run if they are next in order */
+static bool gather(union flow *f, struct pkt *p)
+{
+	struct tcp_flow *t = &f->tcp;
+
+	if (!seg_len(p)) {
+		/* A bare ACK below the window asks for an answer (keep-alive);
+		 * above it we have lost something */
+		if (p->tcp.seq != t->rcv_nxt + run.bytes)
+			t->flags |= TF_ACK_NOW;
+		return true;
+	}
+	if (t->flags & TF_GUEST_FIN || run.fin ||
+	    !seg_trim(p, t->rcv_nxt + run.bytes)) {
+		t->flags |= TF_ACK_NOW;
+		return true;
+	}
+	while (cur_left(&p->data)) {
+		size_t len;
+
+		run.n += cur_iov(&p->data, run.iov + run.n, RUN_IOVS - run.n,
+				 &len);
+		cur_skip(&p->data, len);
+		run.bytes += (uint32_t)len;
+		if (cur_left(&p->data)) {
+			uint32_t want = t->rcv_nxt + run.bytes;
+
+			if (!deliver(f))
+				return false;
+			if (t->rcv_nxt != want)
+				return true;
+		}
+	}
+	run.fin = p->tcp.flags & TH_FIN;
+	return true;
+}
+
+/* The guest acknowledges something new */
+static void ack_advance(union flow *f, uint32_t ack)
+{
+	struct tcp_flow *t = &f->tcp;
+
+	if (t->flags & TF_RTT_BUSY && seq_lt(t->rtt_seq, ack)) {
+		t->flags &= ~(uint32_t)TF_RTT_BUSY;
+		win_rtt(&t->srtt, &t->rttvar, (uint32_t)clock_now() - t->rtt_at);
+	}
+	t->snd_una = ack;
+	t->retries = 0;
+	if (t->flags & TF_FIN_SENT && ack == t->snd_nxt)
+		t->flags |= TF_FIN_ACKED;
+	rto_restart(t);
+	if (t->flags & TF_RECOVER) {
+		/* RFC 6582: a partial acknowledgement shows the next hole */
+		if (seq_lt(ack, t->recover))
+			tcp_resend(f);
+		else
+			t->flags &= ~(uint32_t)TF_RECOVER;
+	}
+}
+
+/* Acknowledgement and window; false to ignore the rest of the segment */
+static bool take_ack(union flow *f, const struct pkt *p)
+{
+	struct tcp_flow *t = &f->tcp;
+	uint32_t ack = p->tcp.ack, wnd = (uint32_t)p->tcp.win << t->snd_ws;
+
+	if (seq_lt(t->snd_nxt, ack)) {		/* of what was never sent */
+		t->flags |= TF_ACK_NOW;
+		return false;
+	}
+	if (seq_lt(ack, t->snd_una))
+		return true;
+	if (ack != t->snd_una) {
+		ack_advance(f, ack);
+	} else if (!seg_len(p) && wnd == t->snd_wnd && t->snd_una != t->snd_nxt &&
+		   t->state == TS_OPEN && !(t->flags & TF_RECOVER) && wnd) {
+		/* This link does not reorder: one duplicate means a loss */
+		t->flags |= TF_RECOVER;
+		t->recover = t->snd_nxt;
+		tcp_resend(f);
+	}
+	t->snd_wnd = wnd;
+	return true;
+}
+
+/* Answer to our SYN; false if the flow ended */
+static bool take_synack(union flow *f, const struct pkt *p)
+{
+	struct tcp_flow *t = &f->tcp;
+
+	if (p->tcp.flags & TH_ACK && p->tcp.ack != t->snd_nxt) {
+		tcp_send_rst_for(p);		/* RFC 9293 3.10.7.3 */
+		return true;
+	}
+	if (p->tcp.flags & TH_RST) {
+		if (!(p->tcp.flags & TH_ACK))
+			return true;
+		reset_host(f);			/* nobody listens there */
+		return false;
+	}
+	if ((p->tcp.flags & (TH_SYN | TH_ACK)) != (TH_SYN | TH_ACK))
+		return true;
+	take_syn(f, p);
+	if (!(t->flags & TF_WSCALE))
+		t->snd_ws = 0;
+	t->snd_una = t->snd_nxt;
+	t->state = TS_OPEN;
+	t->retries = 0;
+	t->flags &= ~(uint32_t)TF_RTO_ON;
+	t->flags |= TF_ACK_NOW;
+	if (ev_add(t->sock, EVENTS, flow_ref(f, EV_TCP, 0))) {
+		tcp_abort(f);
+		return false;
+	}
+	return true;
+}
+
+/* RFC 9293 3.10.7.4 with the checks of RFC 5961; false if the flow ended */
+static bool segment(union flow *f, struct pkt *p)
+{
+	struct tcp_flow *t = &f->tcp;
+
+	if (t->state == TS_SYN_SENT)
+		return take_synack(f, p);
+
+	if (p->tcp.flags & TH_RST) {
+		if (t->state == TS_CONNECTING ||
+		    p->tcp.seq == t->rcv_nxt + run.bytes) {
+			if (!deliver(f))
+				return false;
+			reset_host(f);
+			return false;
+		}
+		if (seq_lt(t->rcv_nxt, p->tcp.seq) &&
+		    seq_lt(p->tcp.seq, t->rcv_edge))
+			t->flags |= TF_ACK_NOW;		/* challenge */
+		return true;
+	}
+	if (t->state == TS_CONNECTING)
+		return true;			/* a repeated SYN */
+	if (p->tcp.flags & TH_SYN) {
+		if (t->state == TS_SYN_RCVD && p->tcp.seq == t->rcv_nxt - 1)
+			tcp_send_flags(f, TH_SYN | TH_ACK);
+		else
+			t->flags |= TF_ACK_NOW;		/* challenge */
+		return true;
+	}
+	if (!(p->tcp.flags & TH_ACK))
+		return true;
+	if (!take_ack(f, p))
+		return true;
+	if (t->state == TS_SYN_RCVD) {
+		if (p->tcp.ack != t->snd_nxt)
+			return true;
+		t->state = TS_OPEN;
+	}
+	return gather(f, p);
+}
+
+void tcp_input(const struct pkt *p, unsigned n)
+{
+	union flow *f = NULL;
+	unsigned side, i;
+
+	run.n = run.bytes = 0;
+	run.fin = false;
+	for (i = 0; i < n; i++) {
+		struct pkt seg = p[i];
+
+		if (!f)
+			f = flow_find(IPPROTO_TCP, PIF_GUEST, &seg.src,
+				      seg.sport, &seg.dst, seg.dport, &side);
+		if (!f) {
+			if ((seg.tcp.flags & (TH_SYN | TH_ACK | TH_RST |
+					      TH_FIN)) == TH_SYN)
+				tcp_syn(&seg);
+			else
+				tcp_send_rst_for(&seg);
+			continue;
+		}
+		f->tcp.active = now_ms();
+		if (!segment(f, &seg)) {
+			run.n = run.bytes = 0;
+			run.fin = false;
+			f = NULL;
+		}
+	}
+	if (!f || !deliver(f))
+		return;
+	if (!tcp_consume(f, false))
+		reset_guest(f);
+	else
+		settle(f);
+}
+
+/* -------------------------------------------------------------- host socket */
+
+/* The host socket has room again */
+static bool drain_hold(union flow *f)
+{
+	struct tcp_flow *t = &f->tcp;
+	struct iovec iov[64];
+
+	while (t->hold.len) {
+		struct msghdr msg = {
+			.msg_iov = iov,
+			.msg_iovlen = hold_iov(&t->hold, iov, ARRAY_LEN(iov)),
+		};
+		ssize_t n = sendmsg(t->sock, &msg, MSG_NOSIGNAL | MSG_DONTWAIT);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0 && (errno == EAGAIN || errno == ENOBUFS ||
+			      errno == ENOMEM))
+			return true;
+		if (n < 0)
+			return false;
+		hold_drop(&t->hold, (size_t)n);
+	}
+	t->flags &= ~(uint32_t)TF_BLOCKED;
+	t->flags |= TF_ACK_NOW;			/* the window opens */
+	return true;
+}
+
+void tcp_sock_ready(union ev_ref ref, uint32_t mask)
+{
+	union flow *f = flow_at(ref);
+	struct tcp_flow *t;
+
+	if (!f)
+		return;
+	t = &f->tcp;
+
+	if (mask & EPOLLERR ||
+	    (t->state == TS_CONNECTING && mask & EPOLLHUP)) {
+		int e = sock_error(t->sock);
+
+		if (log_shown(LOG_LVL_DEBUG))
+			debug("%s: %s", flow_str(f), strerror(e));
+		reset_guest(f);
+		return;
+	}
+	if (mask & EPOLLPRI)
+		t->flags |= TF_URGENT;
+	if (mask & (EPOLLRDHUP | EPOLLHUP))
+		t->flags |= TF_RDHUP;
+	if (mask & (EPOLLIN | EPOLLPRI | EPOLLRDHUP | EPOLLHUP))
+		t->flags &= ~(uint32_t)TF_RX_DRY;
+	if (t->state == TS_CONNECTING) {
+		if (mask & EPOLLOUT)
+			connected(f);
+		return;
+	}
+	if (mask & EPOLLOUT && t->flags & TF_BLOCKED && !drain_hold(f)) {
+		reset_guest(f);
+		return;
+	}
+	settle(f);
+}
+
+void tcp_resume(union flow *f)
+{
+	if (f->h.type == FLOW_TCP)
+		settle(f);
+}
+
+/* -------------------------------------------------------------- deadlines */
+
+/* Nothing came back in time; false if the flow ended */
+static bool timed_out(union flow *f)
+{
+	struct tcp_flow *t = &f->tcp;
+	unsigned limit = t->state == TS_OPEN ? WIN_DATA_TRIES : WIN_SYN_TRIES;
+
+	if (t->retries >= limit && t->snd_una != t->snd_nxt) {
+		debug("%s: the guest does not answer", flow_str(f));
+		tcp_abort(f);
+		return false;
+	}
+	if (t->retries < UINT8_MAX)
+		t->retries++;
+	switch (t->state) {
+	case TS_SYN_SENT:
+		tcp_send_flags(f, TH_SYN);
+		break;
+	case TS_SYN_RCVD:
+		tcp_send_flags(f, TH_SYN | TH_ACK);
+		break;
+	case TS_OPEN:
+		if (t->snd_una == t->snd_nxt || !t->snd_wnd) {
+			tcp_send_probe(f);
+			break;
+		}
+		t->flags |= TF_RECOVER;
+		t->recover = t->snd_nxt;
+		if (tcp_resend(f) == TCP_RESET) {
+			reset_guest(f);
+			return false;
+		}
+		break;
+	}
+	rto_restart(t);
+	return true;
+}
+
+void tcp_timer(struct timer *timer)
+{
+	union flow *f = flow_of_timer(timer);
+	struct tcp_flow *t = &f->tcp;
+
+	if (t->flags & TF_ACK_DUE && (int32_t)(t->ack_at - now_ms()) <= 0) {
+		/* Nothing to ride on came: do not wait the next time */
+		t->flags &= ~(uint32_t)(TF_CHATTY | TF_ACK_DUE);
+		t->flags |= TF_ACK_NOW;
+	}
+	if (t->flags & TF_RTO_ON && (int32_t)(t->rto_at - now_ms()) <= 0 &&
+	    rto_needed(t) && !timed_out(f))
+		return;
+	if (now_ms() - t->active >= IDLE_MAX) {
+		debug("%s: idle for too long", flow_str(f));
+		tcp_abort(f);
+		return;
+	}
+	settle(f);
+}

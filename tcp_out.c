@@ -1,0 +1,450 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * tcp_out.c - everything TCP sends to the guest: data, flags, resets
+ *
+ * Data stays in the host socket until the guest has acknowledged it: it is
+ * peeked straight into the room that the guest port lends, and later discarded
+ * by length. So there is no retransmission buffer of our own, and a resend is
+ * a peek at a lower offset.
+ *
+ *     consumed        snd_una          snd_nxt
+ *        |  acked, but   |  in flight     |  not sent yet
+ *        |  not consumed |                |
+ *        [------------ host socket's receive queue ------------]
+ *
+ * What precedes the wanted byte is skipped by SO_PEEK_OFF, or, if it is little
+ * or the kernel has no such thing, by reading it into a scratch buffer. For
+ * the same reason small acknowledged amounts are consumed lazily: a request
+ * and response connection needs no system call for it.
+ */
+#include "tcp_out.h"
+
+#include <errno.h>
+#include <linux/sock_diag.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "guest.h"
+#include "log.h"
+#include "sock.h"
+#include "tap.h"
+#include "tcp_seg.h"
+#include "tcp_win.h"
+
+#define BUDGET_SLOTS	8		/* super-frames per call */
+#define BUDGET_BYTES	(512U << 10)
+
+#define SKIP_MAX	4096U		/* bytes rather read than SO_PEEK_OFF */
+#define SKIP_SCRATCH	65536U
+#define SKIP_IOVS	16		/* scratch repeated: kernels without */
+#define LAZY_BYTES	2048U		/* acknowledged bytes left alone */
+#define LAZY_PEEKS	8		/* ... but not in many small buffers */
+
+#define TCP_TTL		255
+
+static struct {
+	uint8_t scratch[SKIP_SCRATCH];
+} out;
+
+/* -------------------------------------------------------------- headers */
+
+static struct side *guest_side(union flow *f)
+{
+	return &f->h.side[f->tcp.side];
+}
+
+/* Room in the send buffer of the host socket, bytes */
+static uint32_t send_room(int fd)
+{
+	uint32_t m[SK_MEMINFO_VARS];
+	socklen_t len = sizeof(m);
+
+	if (getsockopt(fd, SOL_SOCKET, SO_MEMINFO, m, &len) ||
+	    len < (SK_MEMINFO_WMEM_QUEUED + 1) * sizeof(m[0]) ||
+	    m[SK_MEMINFO_WMEM_QUEUED] >= m[SK_MEMINFO_SNDBUF])
+		return 0;
+	return m[SK_MEMINFO_SNDBUF] - m[SK_MEMINFO_WMEM_QUEUED];
+}
+
+/* The window field for the next segment; moves the right edge, never back */
+static uint16_t window(struct tcp_flow *t, bool syn)
+{
+	uint32_t room = 0, win, edge;
+	unsigned ws = syn || !(t->flags & TF_WSCALE) ? 0 : t->rcv_ws;
+
+	if (t->flags & TF_ROOM_LOW && !t->hold.len) {
+		room = send_room(t->sock);
+		if (room >= WIN_RCV_MAX)
+			t->flags &= ~(uint32_t)TF_ROOM_LOW;
+	}
+	win = win_to_guest(t->hold.len, hold_room(), t->flags & TF_ROOM_LOW,
+			   room, t->rcv_mss);
+	edge = seq_max(t->rcv_edge, t->rcv_nxt + win);
+
+	/* RFC 7323 2.3 leaves rounding to us: up, so that it never shrinks */
+	win = (edge - t->rcv_nxt + (1U << ws) - 1) >> ws;
+	if (win > UINT16_MAX)
+		win = UINT16_MAX;
+	t->rcv_edge = seq_max(t->rcv_edge, t->rcv_nxt + (win << ws));
+	return (uint16_t)win;
+}
+
+/* Fill the headers of @slot; its len says how much payload there is */
+static void put_headers(union flow *f, struct tap_slot *slot, uint32_t seq,
+			uint8_t flags, uint16_t win)
+{
+	const struct side *s = guest_side(f);
+	const struct tap_caps *caps = tap_caps();
+	struct tcp_flow *t = &f->tcp;
+	uint8_t opt[SEG_OPT_SYN];
+	size_t optlen = 0, n;
+	struct hdr_ip ip = {
+		.smac = guest()->our_mac, .dmac = guest()->mac,
+		.src = s->ours, .dst = s->peer,
+		.proto = IPPROTO_TCP, .ttl = TCP_TTL,
+		/* RFC 6437 3: constant in a flow, not zero, not telling */
+		.flowlabel = (t->label & 0xfffff) | 1,
+	};
+
+	if (flags & TH_SYN) {
+		bool ws = !(flags & TH_ACK) || t->flags & TF_WSCALE;
+
+		optlen = seg_opts_put(opt, t->rcv_mss, ws ? t->rcv_ws : -1);
+	}
+	n = hdr_put_ip(slot->hdr, &ip, TCP_HLEN + optlen + slot->len);
+	n += hdr_put_tcp(slot->hdr + n, s->ours_port, s->peer_port, seq,
+			 flags & TH_ACK ? t->rcv_nxt : 0, flags, win, opt,
+			 optlen);
+	slot->hdrlen = n;
+	slot->csum_partial = caps->csum;
+	slot->gso = TAP_GSO_NONE;
+	if (slot->len > t->mss) {
+		slot->gso = addr_is4(&s->peer) ? TAP_GSO_TCP4 : TAP_GSO_TCP6;
+		slot->gso_size = t->mss;
+	}
+	if (!caps->csum && slot->len) {
+		struct iovec cut[TAP_BATCH];
+		struct cursor c;
+		size_t len;
+		unsigned k;
+
+		cur_init(&c, slot->data, slot->len);
+		k = cur_iov(&c, cut, TAP_BATCH, &len);
+		hdr_seal(slot->hdr, n, cut, k, false);
+		return;
+	}
+	hdr_seal(slot->hdr, n, NULL, 0, caps->csum);
+}
+
+/* A segment that carried an acknowledgement has gone out */
+static void ack_sent(struct tcp_flow *t)
+{
+	t->rcv_acked = t->rcv_nxt;
+	t->flags &= ~(uint32_t)(TF_ACK_DUE | TF_ACK_NOW);
+}
+
+static bool send_empty(union flow *f, uint32_t seq, uint8_t flags)
+{
+	struct tcp_flow *t = &f->tcp;
+	struct tap_slot slot;
+
+	if (tap_reserve(&slot, 1, HDR_ROOM, 0) != 1)
+		return false;
+	slot.len = 0;
+	put_headers(f, &slot, seq, flags, window(t, flags & TH_SYN));
+	if (tap_commit(&slot, 1, 1, false) != 1)
+		return false;
+	if (flags & TH_ACK)
+		ack_sent(t);
+	return true;
+}
+
+bool tcp_send_flags(union flow *f, uint8_t flags)
+{
+	struct tcp_flow *t = &f->tcp;
+	uint32_t seq = t->snd_nxt;
+
+	if (flags & TH_SYN)
+		seq = t->snd_una;	/* the same again when repeated */
+	return send_empty(f, seq, flags);
+}
+
+bool tcp_send_probe(union flow *f)
+{
+	/* RFC 9293 3.8.4, as Linux does it: below the window, so it asks for
+	 * an answer and delivers nothing */
+	return send_empty(f, f->tcp.snd_una - 1, TH_ACK);
+}
+
+void tcp_send_rst_for(const struct pkt *p)
+{
+	struct hdr_ip ip = {
+		.smac = guest()->our_mac, .dmac = p->smac,
+		.src = p->dst, .dst = p->src,
+		.proto = IPPROTO_TCP, .ttl = TCP_TTL,
+	};
+	struct tap_slot slot;
+	uint32_t seq, ack;
+	uint8_t flags;
+	size_t n;
+
+	if (p->tcp.flags & TH_RST)
+		return;
+	flags = seg_rst_for(p, &seq, &ack);
+	if (tap_reserve(&slot, 1, HDR_ROOM, 0) != 1)
+		return;
+	n = hdr_put_ip(slot.hdr, &ip, TCP_HLEN);
+	n += hdr_put_tcp(slot.hdr + n, p->dport, p->sport, seq, ack, flags, 0,
+			 NULL, 0);
+	slot.hdrlen = n;
+	slot.len = 0;
+	slot.gso = TAP_GSO_NONE;
+	slot.csum_partial = tap_caps()->csum;
+	hdr_seal(slot.hdr, n, NULL, 0, slot.csum_partial);
+	tap_commit(&slot, 1, 1, false);
+}
+
+/* -------------------------------------------------------------- data */
+
+bool tcp_consume(union flow *f, bool all)
+{
+	struct tcp_flow *t = &f->tcp;
+	uint32_t end = t->snd_una, n;
+
+	if (t->flags & TF_FIN_ACKED)
+		end--;			/* a FIN is no byte of the socket */
+	n = end - t->consumed;
+	if (!n || (!all && n < LAZY_BYTES && t->lazy < LAZY_PEEKS))
+		return true;
+
+	while (n) {
+		ssize_t r = recv(t->sock, NULL, n, MSG_TRUNC | MSG_DONTWAIT);
+
+		if (r < 0 && errno == EINTR)
+			continue;
+		if (r <= 0)
+			return false;
+		t->consumed += (uint32_t)r;
+		n -= (uint32_t)r;
+	}
+	if (seq_lt(t->peek_at, t->consumed))	/* so does the kernel */
+		t->peek_at = t->consumed;
+	t->lazy = 0;
+	return true;
+}
+
+/* Arrange for the next peek to start at sequence @seq: by scratch elements in
+ * front (@iov, returns how many), or by the kernel's peek offset */
+static unsigned skip_to(struct tcp_flow *t, uint32_t seq, struct iovec *iov,
+			size_t *skip)
+{
+	uint32_t off = seq - t->consumed;
+	unsigned n = 0;
+
+	*skip = 0;
+	if (!(t->flags & TF_PEEK_OFF) && off > SKIP_MAX &&
+	    sock_features()->tcp_peek_off) {
+		t->flags |= TF_PEEK_OFF;
+		t->peek_at = seq - 1;		/* anything but seq */
+	}
+	if (t->flags & TF_PEEK_OFF) {
+		int v = (int)off;
+
+		if (t->peek_at != seq &&
+		    setsockopt(t->sock, SOL_SOCKET, SO_PEEK_OFF, &v, sizeof(v)))
+			debug_perror("SO_PEEK_OFF %i", v);
+		t->peek_at = seq;
+		return 0;
+	}
+
+	*skip = off;
+	for (; off; n++) {
+		iov[n].iov_base = out.scratch;
+		iov[n].iov_len = MIN(off, SKIP_SCRATCH);
+		off -= (uint32_t)iov[n].iov_len;
+	}
+	return n;
+}
+
+/*
+ * peek() - Fill @slot[0..n) with bytes from sequence @seq on, @want at most
+ * Return: bytes; 0 at the end of data; -errno, -EAGAIN without data
+ */
+static ssize_t peek(struct tcp_flow *t, uint32_t seq, struct tap_slot *slot,
+		    int n, size_t want)
+{
+	struct iovec iov[SKIP_IOVS + TAP_BATCH * 2];
+	struct msghdr msg = { .msg_iov = iov };
+	size_t skip, left = want;
+	unsigned k = skip_to(t, seq, iov, &skip), j;
+	ssize_t got;
+	int i;
+
+	for (i = 0; i < n && left; i++) {
+		for (j = 0; j < slot[i].ndata && left; j++) {
+			if (k == ARRAY_LEN(iov))
+				break;
+			iov[k] = slot[i].data[j];
+			if (iov[k].iov_len > left)
+				iov[k].iov_len = left;
+			left -= iov[k++].iov_len;
+		}
+	}
+	msg.msg_iovlen = k;
+
+	do
+		got = recvmsg(t->sock, &msg, MSG_PEEK | MSG_DONTWAIT);
+	while (got < 0 && errno == EINTR);
+	if (got < 0)
+		return -errno;
+	if (t->flags & TF_PEEK_OFF)
+		t->peek_at = seq + (uint32_t)got;
+	if ((size_t)got > skip)
+		return got - (ssize_t)skip;
+
+	/* Behind skipped bytes the end is not told apart from "not yet" */
+	if (skip && !(t->flags & TF_RDHUP))
+		return -EAGAIN;
+	return 0;
+}
+
+/* The payload of one frame: as many whole segments as the port may take */
+static uint32_t chunk_size(const union flow *f, size_t hdrlen)
+{
+	const struct tap_caps *caps = tap_caps();
+	uint32_t mss = f->tcp.mss, max;
+
+	if (!caps->tso)
+		return mss;
+	max = caps->max_frame - (uint32_t)hdrlen;
+	max = MIN(max, TAP_DATA_MAX - IP4_HLEN - TCP_HLEN);
+	return max < mss ? max : max / mss * mss;
+}
+
+/*
+ * send_range() - Peek at @seq and send up to @limit bytes in up to @frames
+ * @sent:	sequence space accepted by the port, FIN included
+ */
+static enum tcp_verdict send_range(union flow *f, uint32_t seq, uint32_t limit,
+				   int frames, uint32_t *sent)
+{
+	struct tcp_flow *t = &f->tcp;
+	size_t hdrlen = hdr_ip_len(&guest_side(f)->peer) + TCP_HLEN;
+	uint32_t chunk = chunk_size(f, hdrlen), at = 0;
+	struct tap_slot slot[TAP_BATCH];
+	bool fin = false;
+	int n, used = 0, done, i;
+	uint16_t win;
+	ssize_t got;
+
+	*sent = 0;
+	n = (int)MIN((limit + chunk - 1) / chunk, (uint32_t)frames);
+	n = tap_reserve(slot, n, hdrlen, MIN(chunk, limit));
+	if (!n)
+		return TCP_MORE;
+	limit = MIN(limit, (uint32_t)(n - 1) * chunk + (uint32_t)slot[n - 1].room);
+
+	got = peek(t, seq, slot, n, limit);
+	if (got <= 0) {
+		tap_commit(slot, n, 0, false);
+		if (got < 0 && got != -EAGAIN)
+			return TCP_RESET;
+		t->flags |= TF_RX_DRY;
+		if (!got)
+			t->flags |= TF_HOST_EOF;
+		return TCP_OK;
+	}
+	if (got < (ssize_t)limit) {
+		t->flags |= TF_RX_DRY;
+		/* All there was, and the end was announced: FIN rides along */
+		fin = t->flags & TF_RDHUP && !(t->flags & TF_URGENT) &&
+		      seq == t->snd_nxt;
+	}
+
+	win = window(t, false);
+	for (; at < (uint32_t)got; used++) {
+		uint8_t flags = TH_ACK;
+
+		slot[used].len = MIN((uint32_t)got - at, chunk);
+		if (at + slot[used].len == (uint32_t)got)
+			flags |= TH_PSH | (fin ? TH_FIN : 0);
+		put_headers(f, &slot[used], seq + at, flags, win);
+		at += (uint32_t)slot[used].len;
+	}
+	done = tap_commit(slot, n, used, false);
+	for (i = 0; i < done; i++)
+		*sent += (uint32_t)slot[i].len;
+	if (done)
+		ack_sent(t);
+	if (done < used) {
+		t->flags &= ~(uint32_t)TF_RX_DRY;
+		return TCP_MORE;
+	}
+	if (fin) {
+		t->flags |= TF_HOST_EOF | TF_FIN_SENT;
+		++*sent;
+	}
+	return TCP_OK;
+}
+
+enum tcp_verdict tcp_send_data(union flow *f)
+{
+	struct tcp_flow *t = &f->tcp;
+	uint32_t budget = BUDGET_BYTES, sent, room;
+	int frames = tap_caps()->tso ? BUDGET_SLOTS : TAP_BATCH;
+
+	while (!(t->flags & (TF_RX_DRY | TF_HOST_EOF))) {
+		uint32_t flight = t->snd_nxt - t->snd_una;
+		enum tcp_verdict v;
+
+		room = MIN(t->snd_wnd, WIN_SND_MAX);
+		if (!sock_features()->tcp_peek_off)
+			room = MIN(room, SKIP_IOVS * SKIP_SCRATCH -
+				   (t->snd_una - t->consumed));
+		if (flight >= room)
+			return TCP_OK;
+		if (!budget)
+			return TCP_MORE;
+		if (++t->lazy > LAZY_PEEKS && !tcp_consume(f, false))
+			return TCP_RESET;
+		v = send_range(f, t->snd_nxt, MIN(room - flight, budget),
+			       frames, &sent);
+		if (sent && !(t->flags & TF_RTT_BUSY)) {
+			t->flags |= TF_RTT_BUSY;
+			t->rtt_seq = t->snd_nxt;
+			t->rtt_at = (uint32_t)clock_now();
+		}
+		if (sent && t->flags & TF_HEARD)
+			t->flags = (t->flags & ~(uint32_t)TF_HEARD) | TF_CHATTY;
+		t->snd_nxt += sent;
+		budget -= MIN(budget, sent);
+		if (v != TCP_OK)
+			return v;
+	}
+
+	if (t->flags & TF_HOST_EOF && !(t->flags & TF_FIN_SENT)) {
+		if (!tcp_send_flags(f, TH_FIN | TH_ACK))
+			return TCP_MORE;
+		t->flags |= TF_FIN_SENT;
+		t->snd_nxt++;
+	}
+	return TCP_OK;
+}
+
+enum tcp_verdict tcp_resend(union flow *f)
+{
+	struct tcp_flow *t = &f->tcp;
+	uint32_t keep = t->flags & (TF_RX_DRY | TF_HOST_EOF), sent;
+	uint32_t data = t->snd_nxt - t->snd_una;
+	enum tcp_verdict v;
+
+	t->flags &= ~(uint32_t)TF_RTT_BUSY;	/* Karn: RFC 6298 3 */
+	if (t->flags & TF_FIN_SENT && !--data)
+		return send_empty(f, t->snd_una, TH_FIN | TH_ACK) ? TCP_OK :
+								    TCP_MORE;
+	if (!data)
+		return TCP_OK;
+	v = send_range(f, t->snd_una, data, 1, &sent);
+	t->flags = (t->flags & ~(uint32_t)(TF_RX_DRY | TF_HOST_EOF)) | keep;
+	return v;
+}

@@ -1,0 +1,391 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * tcp_splice.c - TCP from socket to socket, past the guest's link
+ *
+ * Small exchanges are copied through one buffer: a recv() and a send(). Once a
+ * read fills the buffer, the direction moves whole pages through a pipe
+ * instead, without looking at them, until little comes again. A pipe is lent
+ * from a store for just as long as bytes wait in it, so idle connections cost
+ * two sockets and nothing else. It is only filled when empty: that it has no
+ * room never has to be told from a socket that has no data.
+ *
+ * Both directions are one function, move(), indexed by the side that sends.
+ * Sockets are watched edge-triggered, with one epoll_ctl() in their life. What
+ * a budget leaves over goes to the run list of flow.c.
+ *
+ * Sockets in the namespace are made there in batches and kept in store.
+ *
+ * There is no idle timer: both ends are kernels of this machine, which tell
+ * when a process is gone, and a connection may be quiet as long as it likes.
+ */
+#include "tcp_splice.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "log.h"
+#include "ns.h"
+#include "sock.h"
+
+#define EVENTS		(EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET)
+#define COPY_MAX	(32U << 10)
+#define BULK_MIN	(16U << 10)	/* less than this: copy the next */
+#define PIPE_SIZE	(256 << 10)	/* of whole pages; a slot may hold 32 */
+#define PIPE_BYTES	(1U << 20)	/* asked for at once */
+#define BUDGET		16		/* rounds per direction and event */
+#define PIPES_MAX	32		/* in store */
+#define SOCKS_MAX	32		/* in store, per family */
+
+static struct {
+	int		pipe[PIPES_MAX][2];
+	unsigned	npipes;
+	int		sock[2][SOCKS_MAX];	/* in the namespace; [1]: IPv4 */
+	unsigned	nsocks[2];
+	uint8_t		buf[COPY_MAX];
+} store;
+
+void splice_init(void)
+{
+	unsigned v4;
+
+	while (store.npipes) {
+		store.npipes--;
+		close(store.pipe[store.npipes][0]);
+		close(store.pipe[store.npipes][1]);
+	}
+	for (v4 = 0; v4 < 2; v4++) {
+		while (store.nsocks[v4])
+			close(store.sock[v4][--store.nsocks[v4]]);
+	}
+}
+
+static void exhausted(int e)
+{
+	static unsigned long last;
+
+	if (log_ratelimit(&last, 10))
+		warn("Local TCP connection refused: %s", strerror(e));
+}
+
+/* ------------------------------------------------------------- the store */
+
+/* In the namespace: as many sockets as there is room for */
+static int make_socks(void *arg)
+{
+	unsigned v4 = *(const unsigned *)arg;
+
+	while (store.nsocks[v4] < SOCKS_MAX) {
+		int fd = sock_tcp_open(v4);
+
+		if (fd < 0)
+			return store.nsocks[v4] ? 0 : fd;
+		store.sock[v4][store.nsocks[v4]++] = fd;
+	}
+	return 0;
+}
+
+static int connect_ns(const struct side *s)
+{
+	unsigned v4 = addr_is4(&s->peer);
+	int fd, rc;
+
+	if (!store.nsocks[v4]) {
+		rc = ns_call(make_socks, &v4);
+		if (rc < 0)
+			return rc;
+	}
+	fd = store.sock[v4][--store.nsocks[v4]];
+	rc = sock_tcp_start(fd, s);
+	if (rc && rc != -EINPROGRESS) {
+		close(fd);
+		return rc;
+	}
+	return fd;
+}
+
+static bool pipe_take(int p[2])
+{
+	if (p[0] >= 0)
+		return true;
+	if (store.npipes) {
+		memcpy(p, store.pipe[--store.npipes], sizeof(*store.pipe));
+		return true;
+	}
+	if (pipe2(p, O_NONBLOCK | O_CLOEXEC)) {
+		exhausted(errno);
+		p[0] = p[1] = -1;
+		return false;
+	}
+	/* Refused when this user has many of them: slower, that is all */
+	(void)fcntl(p[1], F_SETPIPE_SZ, PIPE_SIZE);
+	return true;
+}
+
+static void pipe_give(int p[2], bool empty)
+{
+	if (p[0] < 0)
+		return;
+	if (empty && store.npipes < PIPES_MAX) {
+		memcpy(store.pipe[store.npipes++], p, sizeof(*store.pipe));
+	} else {
+		close(p[0]);
+		close(p[1]);
+	}
+	p[0] = p[1] = -1;
+}
+
+/* ------------------------------------------------------------- the end */
+
+static void finish(union flow *f, bool reset)
+{
+	struct splice_flow *s = &f->splice;
+	unsigned d;
+
+	for (d = 0; d < 2; d++) {
+		pipe_give(s->pipe[d], !s->inpipe[d]);
+		if (s->sock[d] < 0)
+			continue;
+		if (reset)
+			sock_reset(s->sock[d]);
+		else
+			close(s->sock[d]);
+		s->sock[d] = -1;
+	}
+	flow_close(f);
+}
+
+/* An end failed, or was reset by its peer: both shall see that */
+static void fail(union flow *f, int e)
+{
+	if (log_shown(LOG_LVL_DEBUG))
+		debug("%s: %s", flow_str(f), strerror(e));
+	finish(f, true);
+}
+
+/* ------------------------------------------------------------- moving */
+
+static bool would_block(int e)
+{
+	return e == EAGAIN || e == ENOBUFS || e == ENOMEM;
+}
+
+/* What a read from side @d gave; true to go on, with data */
+static bool took(struct splice_flow *s, unsigned d, ssize_t n)
+{
+	if (n > 0)
+		return true;
+	s->flags[d] &= (uint8_t)~SF_READABLE;
+	if (!n)
+		s->flags[d] |= SF_EOF;
+	return false;
+}
+
+/* Pipe to socket; 0 or an error */
+static int flush_pipe(struct splice_flow *s, unsigned d)
+{
+	ssize_t n;
+
+	while (s->inpipe[d]) {
+		n = splice(s->pipe[d][0], NULL, s->sock[!d], NULL,
+			   s->inpipe[d], SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
+		if (n > 0) {
+			s->inpipe[d] -= (uint32_t)n;
+		} else if (n < 0 && would_block(errno)) {
+			s->flags[d] |= SF_BLOCKED;
+			return 0;
+		} else if (n == 0 || errno != EINTR) {
+			return n ? errno : EPIPE;
+		}
+	}
+	return 0;
+}
+
+/* Socket to empty pipe; 0 or an error */
+static int fill_pipe(struct splice_flow *s, unsigned d)
+{
+	ssize_t n;
+
+	if (!pipe_take(s->pipe[d]))
+		return EMFILE;
+	do
+		n = splice(s->sock[d], NULL, s->pipe[d][1], NULL, PIPE_BYTES,
+			   SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
+	while (n < 0 && errno == EINTR);
+	if (n < 0 && errno != EAGAIN)
+		return errno;
+	if (!took(s, d, n))
+		return 0;
+	s->inpipe[d] = (uint32_t)n;
+	if ((size_t)n < BULK_MIN)
+		s->flags[d] &= (uint8_t)~SF_BULK;
+	return flush_pipe(s, d);
+}
+
+/* Socket to socket, what did not fit into the pipe; 0 or an error */
+static int copy(struct splice_flow *s, unsigned d)
+{
+	ssize_t n, sent;
+
+	do
+		n = recv(s->sock[d], store.buf, COPY_MAX, MSG_DONTWAIT);
+	while (n < 0 && errno == EINTR);
+	if (n < 0 && errno != EAGAIN)
+		return errno;
+	if (!took(s, d, n))
+		return 0;
+
+	/* A short read emptied the socket: what comes now raises an event */
+	if ((size_t)n == COPY_MAX)
+		s->flags[d] |= SF_BULK;
+	else if (!(s->flags[d] & SF_HUP))
+		s->flags[d] &= (uint8_t)~SF_READABLE;
+
+	do
+		sent = send(s->sock[!d], store.buf, (size_t)n,
+			    MSG_DONTWAIT | MSG_NOSIGNAL);
+	while (sent < 0 && errno == EINTR);
+	if (sent == n)
+		return 0;
+	if (sent < 0 && !would_block(errno))
+		return errno;
+
+	sent = sent < 0 ? 0 : sent;
+	if (!pipe_take(s->pipe[d]))
+		return EMFILE;
+	s->inpipe[d] = (uint32_t)(n - sent);
+	if (write(s->pipe[d][1], store.buf + sent, (size_t)(n - sent)) !=
+	    n - sent) {
+		/* A pipe of the smallest size: the user has too many */
+		exhausted(ENOBUFS);
+		return ENOBUFS;
+	}
+	return flush_pipe(s, d);
+}
+
+/* Move what side @d sent, and its end; 0 or an error */
+static int move(union flow *f, unsigned d)
+{
+	struct splice_flow *s = &f->splice;
+	uint8_t *flags = &s->flags[d];
+	int i, e = 0;
+
+	if (*flags & SF_BLOCKED)
+		return 0;
+	if (s->inpipe[d])
+		e = flush_pipe(s, d);
+	for (i = 0; !e && !s->inpipe[d] && *flags & SF_READABLE; i++) {
+		if (i == BUDGET) {
+			flow_wake(f);
+			break;
+		}
+		e = *flags & SF_BULK ? fill_pipe(s, d) : copy(s, d);
+	}
+	if (e)
+		return e;
+	if (s->inpipe[d])
+		return 0;
+	pipe_give(s->pipe[d], true);
+
+	if ((*flags & (SF_EOF | SF_SHUT)) == SF_EOF) {
+		*flags |= SF_SHUT;
+		/* With both ends done, close() says the same */
+		if (!(s->flags[!d] & SF_SHUT) &&
+		    shutdown(s->sock[!d], SHUT_WR))
+			return errno;
+	}
+	return 0;
+}
+
+/* Both directions, that of @first before the other */
+static void move_both(union flow *f, unsigned first)
+{
+	const struct splice_flow *s = &f->splice;
+	int e;
+
+	e = move(f, first);
+	if (!e)
+		e = move(f, !first);
+	if (e)
+		fail(f, e);
+	else if (s->flags[0] & s->flags[1] & SF_SHUT)
+		finish(f, false);
+}
+
+/* ------------------------------------------------------------- events */
+
+void splice_ready(union ev_ref ref, uint32_t mask)
+{
+	union flow *f = flow_at(ref);
+	unsigned side = ref.side & 1;
+	struct splice_flow *s;
+
+	if (!f || f->h.type != FLOW_SPLICE)
+		return;
+	s = &f->splice;
+
+	/* An error with nothing more to read, which would return it */
+	if (mask & EPOLLERR && (!s->connected || s->flags[side] & SF_EOF)) {
+		fail(f, sock_error(s->sock[side]));
+		return;
+	}
+	if (mask & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR) &&
+	    !(s->flags[side] & SF_EOF))
+		s->flags[side] |= SF_READABLE;
+	if (mask & (EPOLLRDHUP | EPOLLHUP | EPOLLERR))
+		s->flags[side] |= SF_HUP;
+	if (mask & (EPOLLOUT | EPOLLHUP | EPOLLERR))
+		s->flags[!side] &= (uint8_t)~SF_BLOCKED;
+	if (!s->connected) {
+		if (side != 1 || !(mask & EPOLLOUT))
+			return;
+		s->connected = true;
+	}
+	move_both(f, side);
+}
+
+void splice_resume(union flow *f)
+{
+	if (f->h.type == FLOW_SPLICE)
+		move_both(f, 0);
+}
+
+void splice_open(union flow *f, int fd)
+{
+	const struct side *tgt = &f->h.side[1];
+	struct splice_flow *s = &f->splice;
+	bool pending = true;
+	int i, rc;
+
+	rc = tgt->pif == PIF_NS ? connect_ns(tgt) :
+				  sock_tcp_connect(tgt, &pending);
+	if (rc < 0) {
+		if (log_shown(LOG_LVL_DEBUG))
+			debug("%s: %s", flow_str(f), strerror(-rc));
+		if (rc == -EMFILE || rc == -ENFILE || rc == -ENOMEM ||
+		    rc == -ENOBUFS || rc == -EPERM)
+			exhausted(-rc);
+		sock_reset(fd);
+		flow_close(f);
+		return;
+	}
+	s->sock[0] = fd;
+	s->sock[1] = rc;
+	s->pipe[0][0] = s->pipe[0][1] = s->pipe[1][0] = s->pipe[1][1] = -1;
+	s->connected = !pending;
+	flow_commit(f, FLOW_SPLICE, 0);
+
+	/* The target first: it is connected by now, most times, and then what
+	 * the client sent with the connection goes out in the same turn */
+	for (i = 1; i >= 0; i--) {
+		rc = ev_add(s->sock[i], EVENTS,
+			    flow_ref(f, EV_SPLICE, (unsigned)i));
+		if (rc) {
+			exhausted(-rc);
+			fail(f, -rc);
+			return;
+		}
+	}
+}

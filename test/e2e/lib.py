@@ -1,0 +1,474 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What the end-to-end tests share.
+
+    remote   10.77.0.3  fd77::3     also the gateway, 10.77.0.1 and fd77::1
+       | veth, MTU 65520
+    host     10.77.0.2  fd77::2     the daemon's sockets
+       | pasta, as an unprivileged user
+    guest    where its command runs
+
+Tests run as root (else they skip). A namespace is known by the pid of a
+process in it; sockets are made in any of them by socket_in(), and used from
+here. Nothing is left behind: processes started here, and whatever they
+started, carry E2E_TAG in their environment, and are ended by pid at exit.
+"""
+import atexit
+import ctypes
+import os
+import select
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+
+HOST = {4: "10.77.0.2", 6: "fd77::2"}
+REMOTE = {4: "10.77.0.3", 6: "fd77::3"}
+GW = {4: "10.77.0.1", 6: "fd77::1"}
+LOOP = {4: "127.0.0.1", 6: "::1"}
+ANY = {4: "0.0.0.0", 6: "::"}
+AF = {4: socket.AF_INET, 6: socket.AF_INET6}
+UID = 12345
+LIBC = ctypes.CDLL(None, use_errno=True)
+TAG = f"E2E_TAG={os.getpid()}"
+
+# --- TAP output ---
+
+_count = _failed = 0
+_lock = threading.Lock()
+
+
+def ok(cond, name, detail=""):
+    """One test line; @detail is shown if it failed. Returns @cond."""
+    global _count, _failed
+    with _lock:
+        _count += 1
+        _failed += not cond
+        print(f"{'ok' if cond else 'not ok'} {_count} - {name}", flush=True)
+    if not cond and str(detail):
+        note(detail)
+    return cond
+
+
+def note(text):
+    for line in str(text).splitlines():
+        print(f"# {line}", flush=True)
+
+
+def skip(name, why):
+    global _count
+    _count += 1
+    print(f"ok {_count} - {name} # SKIP {why}", flush=True)
+
+
+def done():
+    print(f"1..{_count}", flush=True)
+    sys.exit(1 if _failed or not _count else 0)
+
+
+def need_root():
+    if os.geteuid():
+        print("1..0 # SKIP needs root, to make namespaces")
+        sys.exit(0)
+
+
+class case:
+    """with case("name"): an exception inside is a failed test, not the end."""
+
+    def __init__(self, name):
+        self.name = name
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, e, tb):
+        if e is None or not isinstance(e, Exception):
+            return False
+        while tb.tb_next and tb.tb_next.tb_frame.f_code.co_filename == \
+                sys.argv[0]:
+            tb = tb.tb_next
+        ok(False, self.name, f"line {tb.tb_lineno}: {kind.__name__}: {e}")
+        return True
+
+
+# --- processes ---
+
+def _environ(env=None):
+    e = dict(os.environ, E2E_TAG=str(os.getpid()))
+    e.update(env or {})
+    return e
+
+
+def start(argv, env=None, **kw):
+    kw.setdefault("stdin", subprocess.DEVNULL)
+    return subprocess.Popen(argv, env=_environ(env), **kw)
+
+
+def run(*argv, check=True, timeout=30, **kw):
+    r = subprocess.run(argv, capture_output=True, text=True, timeout=timeout,
+                       env=_environ(), **kw)
+    if check and r.returncode:
+        raise RuntimeError(f"{' '.join(argv)}: {r.stdout}{r.stderr}")
+    return r
+
+
+def wait_for(what, cond, seconds=10, proc=None):
+    """Poll until cond() is true; returns its value."""
+    end = time.monotonic() + seconds
+    while True:
+        v = cond()
+        if v:
+            return v
+        if proc is not None and proc.poll() is not None:
+            raise RuntimeError(f"{what}: process ended: {proc.returncode}")
+        if time.monotonic() > end:
+            raise RuntimeError(f"{what}: not within {seconds} s")
+        time.sleep(0.01)
+
+
+def read(path):
+    try:
+        with open(path) as f:
+            return f.read()
+    except OSError:
+        return ""
+
+
+def comm(pid):
+    return read(f"/proc/{pid}/comm").strip()
+
+
+def alive(pid):
+    """Running, and not just waiting to be waited for."""
+    stat = read(f"/proc/{pid}/stat")
+    return bool(stat) and stat.rsplit(")", 1)[1].split()[0] not in "ZX"
+
+
+def children(pid):
+    out = []
+    try:
+        for t in os.listdir(f"/proc/{pid}/task"):
+            for c in map(int, read(f"/proc/{pid}/task/{t}/children").split()):
+                out += [c] + children(c)
+    except OSError:
+        pass
+    return out
+
+
+def status(pid, field):
+    for line in read(f"/proc/{pid}/status").splitlines():
+        if line.startswith(field + ":"):
+            return int(line.split()[1])
+    raise RuntimeError(f"{pid}: no {field}")
+
+
+def cpu(pid):
+    """CPU seconds used."""
+    return sum(int(read(f"/proc/{pid}/task/{t}/schedstat").split()[0]) / 1e9
+               for t in os.listdir(f"/proc/{pid}/task"))
+
+
+def tagged():
+    """pids of everything that was started from here and still runs."""
+    out = []
+    for p in os.listdir("/proc"):
+        if not p.isdigit() or int(p) == os.getpid():
+            continue
+        try:
+            with open(f"/proc/{p}/environ", "rb") as f:
+                if TAG.encode() in f.read().split(b"\0") and alive(p):
+                    out.append(int(p))
+        except OSError:
+            pass
+    return out
+
+
+def stop(proc, sig=signal.SIGTERM):
+    """End a process; returns its status."""
+    if proc.poll() is None:
+        proc.send_signal(sig)
+    try:
+        return proc.wait(3)
+    except subprocess.TimeoutExpired:
+        proc.kill()
+        return proc.wait()
+
+
+@atexit.register
+def _cleanup():
+    for _ in range(3):
+        for p in tagged():
+            try:
+                os.kill(p, signal.SIGKILL)
+            except OSError:
+                pass
+    if _tmp:
+        shutil.rmtree(_tmp, ignore_errors=True)
+
+
+signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+
+_tmp = None
+
+
+def tmp(name=""):
+    """A path in a directory that the unprivileged user may write to."""
+    global _tmp
+    if not _tmp:
+        _tmp = tempfile.mkdtemp(prefix="e2e.")
+        os.chown(_tmp, UID, UID)
+        os.chmod(_tmp, 0o755)
+    return os.path.join(_tmp, name)
+
+
+# --- namespaces ---
+
+def enter(pid, *argv):
+    """Command line for @argv in the network namespace of @pid."""
+    return ["nsenter", f"--net=/proc/{pid}/ns/net", *argv]
+
+
+def ip(pid, text):
+    return run(*enter(pid, "ip", *text.split()))
+
+
+def _setns(fd):
+    if LIBC.setns(fd, 0x40000000):
+        raise OSError(ctypes.get_errno(), "setns")
+
+
+_home = os.open("/proc/self/ns/net", os.O_RDONLY)
+
+
+def socket_in(pid, v=4, kind=socket.SOCK_STREAM, proto=0, af=None):
+    """A socket of IP version @v in the namespace of @pid (per thread)."""
+    with open(f"/proc/{pid}/ns/net") as f:
+        _setns(f.fileno())
+    try:
+        s = socket.socket(AF[v] if af is None else af, kind, proto)
+    finally:
+        _setns(_home)
+    s.settimeout(20)
+    return s
+
+
+def listen_in(pid, v=4, addr=None, port=0, backlog=4096):
+    s = socket_in(pid, v)
+    s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    s.bind((addr or ANY[v], port))
+    s.listen(backlog)
+    return s
+
+
+def connect_in(pid, addr, port, timeout=20, source=None):
+    s = socket_in(pid, 6 if ":" in addr else 4)
+    s.settimeout(timeout)
+    if source:
+        s.bind((source, 0))
+    s.connect((addr, port))
+    return s
+
+
+def recv_all(s, n=None):
+    """Up to @n bytes, or to the end."""
+    out = bytearray()
+    while n is None or len(out) < n:
+        b = s.recv(1 << 16 if n is None else min(1 << 16, n - len(out)))
+        if not b:
+            break
+        out += b
+    return bytes(out)
+
+
+def counter(pid, name):
+    """A counter of /proc/net/netstat or snmp, such as TcpExtTCPTimeouts."""
+    for f in "netstat", "snmp":
+        lines = read(f"/proc/{pid}/net/{f}").splitlines()
+        for keys, values in zip(lines[::2], lines[1::2]):
+            head, keys = keys.split(":")
+            for k, v in zip(keys.split(), values.split(":")[1].split()):
+                if head + k == name:
+                    return int(v)
+    raise RuntimeError(f"no counter {name}")
+
+
+def holder(*flags):
+    """A process that keeps new namespaces."""
+    p = start(["unshare", *flags, "sleep", "infinity"])
+    wait_for("namespace", lambda: comm(p.pid) == "sleep", proc=p)
+    return p
+
+
+def tune(pid):
+    """The same stack everywhere."""
+    run(*enter(pid, "sh", "-c", """
+        echo reno >/proc/sys/net/ipv4/tcp_congestion_control
+        echo '0 2147483647' >/proc/sys/net/ipv4/ping_group_range
+        exit 0"""), check=False)
+
+
+class Topo:
+    """The host and the remote; .host and .remote are pids."""
+
+    def __init__(self, mtu=65520):
+        self.procs = [holder("--net", "--mount"), holder("--net")]
+        self.host, self.remote = h, r = [p.pid for p in self.procs]
+        for n in h, r:
+            tune(n)
+            ip(n, "link set lo up")
+        ip(h, f"link add eth0 mtu {mtu} type veth peer name eth0 "
+              f"netns {r} mtu {mtu}")
+        for n, addrs in ((h, [HOST]), (r, [REMOTE, GW])):
+            ip(n, "link set eth0 up")
+            for a in addrs:
+                ip(n, f"addr add {a[4]}/24 dev eth0")
+                ip(n, f"addr add {a[6]}/64 dev eth0 nodad")
+        for v in 4, 6:
+            ip(h, f"-{v} route add default via {GW[v]}")
+        self.in_host("sh", "-ec", """
+            mkdir -p /dev/net
+            mount -t tmpfs -o mode=755 tun /dev/net
+            mknod /dev/net/tun c 10 200
+            chmod 666 /dev/net/tun""")
+        self.program = self._program()
+
+        def settled():
+            return all("tentative" not in ip(n, "-6 addr").stdout and
+                       "fe80" in ip(n, "-6 addr").stdout for n in (h, r))
+        wait_for("addresses", settled)
+
+    def in_host(self, *argv, **kw):
+        """Run as root in the host's namespaces."""
+        return run("nsenter", f"--mount=/proc/{self.host}/ns/mnt",
+                   *enter(self.host, *argv), **kw)
+
+    def as_user(self, *argv):
+        """Command line for @argv in the host's namespaces, unprivileged."""
+        return ["nsenter", f"--net=/proc/{self.host}/ns/net",
+                f"--mount=/proc/{self.host}/ns/mnt", "setpriv",
+                f"--reuid={UID}", f"--regid={UID}", "--clear-groups",
+                "--inh-caps=-all", *argv]
+
+    def _program(self):
+        path = os.path.abspath(os.environ.get("PASTA") or os.path.join(
+            os.path.dirname(sys.argv[0]), "..", "..", "pasta"))
+        if run(*self.as_user("test", "-x", path), check=False).returncode:
+            # A tree below somebody's home: take a copy
+            shutil.copy(path, tmp("pasta"))
+            path = tmp("pasta")
+        return path
+
+    def run_pasta(self, *argv, timeout=15, **kw):
+        """Run to its end; the result has returncode, stdout, stderr."""
+        return run(*self.as_user(self.program, *argv), check=False,
+                   timeout=timeout, cwd="/", **kw)
+
+    def pasta(self, *opts, command=("sleep", "infinity"), env=None,
+              config=True, quiet=True):
+        """Start pasta with a command and wait until that runs."""
+        return Pasta(self, [*(["--config-net"] if config else []), "-f",
+                            *(["-q"] if quiet else []), *opts], command, env)
+
+    def user_ns(self):
+        """A process of the user in new user and network namespaces."""
+        p = start(self.as_user("unshare", "-Urn", "sleep", "infinity"))
+        wait_for("namespace", lambda: comm(p.pid) == "sleep", proc=p)
+        tune(p.pid)
+        ip(p.pid, "link set lo up")
+        return p
+
+
+class Pasta:
+    """A running daemon: .proc, .pid, .guest (pid of the command)."""
+
+    def __init__(self, topo, opts, command, env):
+        self.log = open(tmp(f"log{time.monotonic_ns()}"), "w+")
+        self.proc = start(topo.as_user(topo.program, *opts, "--", *command),
+                          env, stdout=self.log, stderr=self.log, cwd="/")
+        self.pid = self.proc.pid
+        name = os.path.basename(command[0])
+        try:
+            self.guest = wait_for("command", lambda: [
+                c for c in children(self.pid) if comm(c) == name],
+                proc=self.proc)[0]
+            tune(self.guest)
+            if "--config-net" in opts:
+                wait_for("configuration", self.configured, proc=self.proc)
+        except RuntimeError as e:
+            text = self.text()
+            self.stop()
+            raise RuntimeError(f"{e}; {text}") from None
+
+    def configured(self):
+        return "tentative" not in ip(self.guest, "-6 addr").stdout
+
+    def text(self):
+        """What it said so far."""
+        self.log.flush()
+        return read(self.log.name)
+
+    def stop(self):
+        kids = children(self.pid)
+        rc = stop(self.proc)
+        for k in filter(comm, kids):
+            os.kill(k, signal.SIGKILL)
+        self.log.close()
+        return rc
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exc):
+        self.stop()
+
+
+# --- loads, in processes of their own ---
+
+class Forked:
+    """Run f(*args) in a forked process; .result() is what it returned (text
+    or None), an exception there is one here."""
+
+    def __init__(self, f, *args):
+        self.r, w = os.pipe()
+        self.pid = os.fork()
+        if self.pid:
+            os.close(w)
+            return
+        rc = 1
+        try:
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
+            LIBC.prctl(1, signal.SIGKILL)
+            v = f(*args)
+            os.write(w, ("" if v is None else str(v)).encode())
+            rc = 0
+        except BaseException as e:
+            os.write(w, f"{type(e).__name__}: {e}".encode())
+        finally:
+            os._exit(rc)
+
+    def result(self, timeout=120):
+        text = b""
+        end = time.monotonic() + timeout
+        poll = select.poll()
+        poll.register(self.r, select.POLLIN)
+        while poll.poll(max(0, 1000 * (end - time.monotonic()))):
+            b = os.read(self.r, 4096)
+            if not b:
+                break
+            text += b
+        else:
+            os.kill(self.pid, signal.SIGKILL)
+            text = f"no end within {timeout} s".encode()
+        os.close(self.r)
+        rc = os.waitpid(self.pid, 0)[1]
+        if rc:
+            raise RuntimeError(text.decode() or f"load: status {rc}")
+        return text.decode()
+
+    def kill(self):
+        os.kill(self.pid, signal.SIGKILL)
+        os.waitpid(self.pid, 0)
+        os.close(self.r)

@@ -1,0 +1,253 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""UDP through the tap, both ways, both families."""
+import errno
+import os
+import socket
+import struct
+import sys
+import threading
+import time
+
+sys.dont_write_bytecode = True
+from lib import *       # noqa: E402
+
+need_root()
+IN = 6001               # forwarded port, leads to IN + 1000
+SIZES = (0, 1, 2, 511, 1432, 1452, 1472, 1473, 4096, 8900, 32767, 60000)
+UDP_SEGMENT = 103
+IP_RECVTTL, IP_TTL = 12, 2
+
+
+def udp_in(pid, v=4, addr=None, port=0):
+    s = socket_in(pid, v, socket.SOCK_DGRAM)
+    s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 8 << 20)
+    s.bind((addr or ANY[v], port))
+    s.settimeout(2)
+    return s
+
+
+def data_of(n):
+    return os.urandom(n)
+
+
+class Echo(threading.Thread):
+    """Answers on a socket, and remembers who asked."""
+
+    def __init__(self, s):
+        super().__init__(daemon=True)
+        self.s, self.peers, self.on = s, [], True
+        s.settimeout(0.2)
+        self.start()
+
+    def run(self):
+        while self.on:
+            try:
+                b, peer = self.s.recvfrom(65536)
+                self.peers.append(peer)
+                self.s.sendto(b, peer)
+            except (TimeoutError, OSError):
+                pass
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exc):
+        self.on = False
+        self.join()
+        self.s.close()
+
+
+def ask(s, to, b, tries=3):
+    """Send and wait for the same to come back; late copies are skipped."""
+    for _ in range(tries):
+        s.sendto(b, to)
+        try:
+            while True:
+                r, peer = s.recvfrom(65536)
+                if r == b:
+                    return peer
+        except TimeoutError:
+            continue
+    return None
+
+
+def echo_sizes(name, s, to, sizes=SIZES):
+    bad = [n for n in sizes if ask(s, to, data_of(n)) is None]
+    ok(not bad, f"{name}: echo of {sizes[0]} to {sizes[-1]} bytes", bad)
+
+
+def outbound(p, v, mtu):
+    with case(f"out v{v} mtu {mtu}"), Echo(udp_in(topo.remote, v, REMOTE[v])) as e:
+        port = e.s.getsockname()[1]
+        s = udp_in(p.guest, v)
+        echo_sizes(f"out v{v} mtu {mtu}", s, (REMOTE[v], port))
+        ok({x[:2] for x in e.peers} ==
+           {(HOST[v], s.getsockname()[1])},
+           f"out v{v} mtu {mtu}: source port kept", e.peers[:2])
+
+
+def inbound(p, v, mtu):
+    with case(f"in v{v} mtu {mtu}"), \
+            Echo(udp_in(p.guest, v, port=IN + 1000)) as e:
+        s = udp_in(topo.remote, v, REMOTE[v])
+        echo_sizes(f"in v{v} mtu {mtu}", s, (HOST[v], IN))
+        ok({x[:2] for x in e.peers} ==
+           {(REMOTE[v], s.getsockname()[1])},
+           f"in v{v} mtu {mtu}: the guest sees the client", e.peers[:2])
+
+
+def pattern(i, n):
+    return struct.pack("!I", i) + bytes([i & 255]) * (n - 4)
+
+
+def burst(name, send, s, to, n=2000, size=1400):
+    """@n numbered datagrams, slowly enough to arrive all, and in order."""
+    got = []
+
+    def rx():
+        try:
+            while len(got) < n:
+                b = s.recv(65536)
+                got.append(b)
+        except TimeoutError:
+            pass
+
+    t = threading.Thread(target=rx)
+    t.start()
+    for i in range(0, n, 20):
+        for j in range(i, i + 20):
+            send.sendto(pattern(j, size), to)
+        time.sleep(0.001)
+    t.join()
+    want = [pattern(i, size) for i in range(n)]
+    ok(len(got) >= n * 0.98 and set(got) <= set(want) and
+       len(set(got)) == len(got), f"{name}: burst arrives",
+       f"{len(got)} of {n}, {len(set(got) - set(want))} damaged")
+    ok(got == sorted(got), f"{name}: in order")
+
+
+def bursts(p, v):
+    with case(f"burst v{v}"):
+        r = udp_in(topo.remote, v, REMOTE[v], port=7000)
+        g = udp_in(p.guest, v, port=IN + 1000)
+        burst(f"out v{v}", g, r, (REMOTE[v], 7000))
+        burst(f"in v{v}", r, g, (HOST[v], IN))
+        r.close()
+        g.close()
+
+
+def gso(p, v):
+    """Senders with segmentation, both ways."""
+    with case(f"gso v{v}"):
+        r = udp_in(topo.remote, v, REMOTE[v], port=7001)
+        g = udp_in(p.guest, v, port=IN + 1000)
+        for name, a, b, to in (("out", g, r, (REMOTE[v], 7001)),
+                               ("in", r, g, (HOST[v], IN))):
+            a.setsockopt(socket.SOL_UDP if hasattr(socket, "SOL_UDP") else 17,
+                         UDP_SEGMENT, 1300)
+            want = [pattern(i, 1300) for i in range(40)] + [b"end"]
+            a.sendto(b"".join(want), to)
+            got = []
+            try:
+                while len(got) < len(want):
+                    got.append(b.recv(65536))
+            except TimeoutError:
+                pass
+            ok(got == want, f"{name} v{v}: segmented by the sender",
+               [len(x) for x in got])
+        r.close()
+        g.close()
+
+
+def closed(p, v):
+    with case(f"closed v{v}"):
+        for name, to in (("remote", REMOTE[v]), ("host's loopback", GW[v])):
+            s = socket_in(p.guest, v, socket.SOCK_DGRAM)
+            s.settimeout(2)
+            s.connect((to, 9))
+            t = time.monotonic()
+            s.send(b"anyone?")
+            try:
+                s.recv(1)
+                e = 0
+            except TimeoutError:
+                e = "timeout"
+            except OSError as x:
+                e = x.errno
+            ok(e == errno.ECONNREFUSED,
+               f"v{v}: closed port of {name} is told", e)
+            ok(time.monotonic() - t < 0.5, f"v{v}: ... at once")
+            s.close()
+
+
+def gateway(p, v):
+    """With the gateway's address, the guest reaches the host's loopback."""
+    with case(f"gateway v{v}"), \
+            Echo(udp_in(topo.host, v, LOOP[v])) as e:
+        s = udp_in(p.guest, v)
+        port = e.s.getsockname()[1]
+        peer = ask(s, (GW[v], port), b"hello")
+        ok(peer and peer[:2] == (GW[v], port),
+           f"v{v}: gateway is the host's loopback", peer)
+        ok(e.peers and e.peers[0][0] == LOOP[v],
+           f"v{v}: ... and seen as loopback there", e.peers)
+
+
+def ttl(p):
+    with case("ttl"):
+        r = udp_in(topo.remote, 4, port=7002)
+        r.setsockopt(socket.SOL_IP, IP_RECVTTL, 1)
+        s = udp_in(p.guest, 4)
+        seen = []
+        for n in (64, 7, 200, 64):
+            s.setsockopt(socket.SOL_IP, IP_TTL, n)
+            s.sendto(b"x", (REMOTE[4], 7002))
+            c = r.recvmsg(16, 64)[1]
+            seen += [struct.unpack("i", d)[0] for _, t, d in c if t == IP_TTL]
+        ok(seen == [64, 7, 200, 64], "TTL is carried", seen)
+
+
+def many_peers(p, v):
+    """One socket of the guest, many peers: each answers for itself."""
+    with case(f"peers v{v}"):
+        es = [Echo(udp_in(topo.remote, v, REMOTE[v])) for _ in range(20)]
+        s = udp_in(p.guest, v)
+        bad = []
+        for e in es:
+            to = (REMOTE[v], e.s.getsockname()[1])
+            peer = ask(s, to, data_of(20))
+            if not peer or peer[:2] != to:
+                bad.append((to, peer))
+        ports = {x[1] for e in es for x in e.peers}
+        ok(not bad, f"v{v}: twenty peers of one socket", bad)
+        ok(ports == {s.getsockname()[1]}, f"v{v}: ... one source port", ports)
+        for e in es:
+            e.__exit__()
+
+
+def idle_cpu(p):
+    """Errors and closed sockets do not keep the daemon busy."""
+    before = cpu(p.pid)
+    time.sleep(1)
+    used = cpu(p.pid) - before
+    ok(used < 0.02, "idle afterwards", used)
+
+
+topo = Topo()
+for mtu in 65520, 1500:
+    with topo.pasta("--mtu", str(mtu), "-u", f"{IN}:{IN + 1000}") as p:
+        for v in 4, 6:
+            outbound(p, v, mtu)
+            inbound(p, v, mtu)
+            bursts(p, v)
+            gso(p, v)
+        if mtu == 65520:
+            for v in 4, 6:
+                closed(p, v)
+                gateway(p, v)
+                many_peers(p, v)
+            ttl(p)
+        idle_cpu(p)
+        ok(p.proc.poll() is None, f"mtu {mtu}: still running", p.text())
+done()

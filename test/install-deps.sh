@@ -1,0 +1,44 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# install-deps.sh - what "make check" needs besides a compiler
+#
+# Installs missing packages if this is Debian-like and we are root; otherwise
+# says what is missing. Never fails: a test without its tool skips or fails by
+# itself, with a better message.
+
+# command:package
+needs="
+prove:perl
+nm:binutils
+ip:iproute2
+ss:iproute2
+tc:iproute2
+nsenter:util-linux
+unshare:util-linux
+timeout:coreutils
+ps:procps
+python3:python3
+"
+
+missing=
+for n in $needs; do
+	command -v "${n%%:*}" >/dev/null 2>&1 || missing="$missing ${n#*:}"
+done
+[ -n "$missing" ] || exit 0
+missing=$(printf '%s\n' $missing | sort -u | tr '\n' ' ')
+
+if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null 2>&1; then
+	echo "Tests need these packages, please install them: $missing" >&2
+	exit 0
+fi
+
+echo "Installing for the tests: $missing" >&2
+export DEBIAN_FRONTEND=noninteractive
+# shellcheck disable=SC2086  # a list of words
+apt-get install -y -q --no-install-recommends $missing >/dev/null 2>&1 || {
+	apt-get update -q >/dev/null 2>&1
+	apt-get install -y -q --no-install-recommends $missing >/dev/null ||
+		echo "Could not install: $missing" >&2
+}
+exit 0

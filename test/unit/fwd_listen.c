@@ -1,0 +1,170 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * fwd_listen.c - listeners as the rules say, found again by their events
+ */
+#include "fwd_listen.h"
+
+#include <errno.h>
+#include <net/if.h>
+#include <sched.h>
+#include <sys/ioctl.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "check.h"
+#include "guest.h"
+#include "log.h"
+#include "sock.h"
+
+static struct fwd_conf conf;
+static struct guest facts;
+
+static bool own_net(void)
+{
+	struct ifreq ifr = { .ifr_name = "lo" };
+	int fd;
+
+	if (unshare(CLONE_NEWUSER | CLONE_NEWNET))
+		return false;
+	fd = socket(AF_INET, SOCK_DGRAM, 0);
+	ifr.ifr_flags = IFF_UP | IFF_RUNNING;
+	ioctl(fd, SIOCSIFFLAGS, &ifr);
+	close(fd);
+	return true;
+}
+
+static void set_rules(enum fwd_table t, in_port_t first, in_port_t last,
+		      in_port_t target, bool weak)
+{
+	struct ruleset *rs = &conf.rules[t];
+
+	rs->mode = RULES_PORTS;
+	rs->n = 1;
+	rs->rule[0] = (struct fwd_rule){
+		.first = first, .last = last, .target = target, .weak = weak,
+	};
+}
+
+static void no_rules(void)
+{
+	memset(conf.rules, 0, sizeof(conf.rules));
+}
+
+/* outcome() - Exit status of a process that listens as the rules say */
+static int outcome(void)
+{
+	int st = -1;
+	pid_t pid;
+
+	fflush(stdout);
+	pid = fork();
+	if (!pid) {
+		log_to_stderr(false);
+		fwd_init(&conf);
+		listen_all(true, true);
+		_exit(listener_by_index(0) ? 42 : 43);
+	}
+	waitpid(pid, &st, 0);
+	return WIFEXITED(st) ? WEXITSTATUS(st) : -1;
+}
+
+static void ready(uint8_t type, int kind, in_port_t port, in_port_t target)
+{
+	struct sockaddr_in to = { .sin_family = AF_INET,
+				  .sin_port = htons(port),
+				  .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	struct ev_event ev[4];
+	const struct listener *l;
+	int fd = socket(AF_INET, kind, 0);
+
+	EXPECT_EQ(connect(fd, (struct sockaddr *)&to, sizeof(to)), 0);
+	if (kind == SOCK_DGRAM)
+		EXPECT_EQ(write(fd, "x", 1), 1);
+	EXPECT_EQ(ev_wait(ev, 4, 500), 1);
+	EXPECT_EQ(ev[0].ref.type, type);
+	l = listener_at(ev[0].ref);
+	if (EXPECT(l)) {
+		EXPECT_EQ(l->port, port);
+		EXPECT_EQ(l->target, target);
+		EXPECT_EQ(l->pif, PIF_HOST);
+		EXPECT(listener_by_index(ev[0].ref.index) == l);
+		if (kind == SOCK_STREAM) {
+			close(accept(l->fd, NULL, NULL));
+		} else {
+			char c;
+
+			EXPECT_EQ(recv(l->fd, &c, 1, 0), 1);
+		}
+	}
+	close(fd);
+}
+
+int main(void)
+{
+	union ev_ref ref = { .type = EV_TCP_LISTEN, .index = 0 };
+	struct rlimit old, low;
+	int fd, i;
+
+	if (!own_net())
+		skip_all("no network namespace");
+
+	ev_init();
+	guest_init(&facts);
+	sock_init(0, false);
+
+	group("ranges become listeners");
+	fd = dup(0);
+	close(fd);
+	set_rules(FWD_TCP_IN, 20001, 20010, 30001, false);
+	set_rules(FWD_UDP_IN, 20005, 20005, 20005, false);
+	fwd_init(&conf);
+	listen_all(true, true);
+	for (i = 0; i < 11; i++)
+		EXPECT(listener_by_index((uint32_t)i));
+	EXPECT(!listener_by_index(11));
+	EXPECT(!listener_by_index(UINT32_MAX));
+
+	group("events lead to them");
+	ready(EV_TCP_LISTEN, SOCK_STREAM, 20001, 30001);
+	ready(EV_TCP_LISTEN, SOCK_STREAM, 20010, 30010);
+	ready(EV_UDP_LISTEN, SOCK_DGRAM, 20005, 20005);
+
+	group("a taken port");
+	EXPECT_EQ(outcome(), 1);
+	set_rules(FWD_TCP_IN, 20008, 20012, 20008, true);
+	conf.rules[FWD_UDP_IN].n = 0;
+	EXPECT_EQ(outcome(), 42);
+	set_rules(FWD_TCP_IN, 20003, 20006, 20003, true);
+	EXPECT_EQ(outcome(), 1);
+	no_rules();
+	EXPECT_EQ(outcome(), 42);	/* what it inherited */
+
+	group("closed: events of before find nobody");
+	ref.gen = listener_by_index(0)->gen;
+	EXPECT(listener_at(ref));
+	listen_close_all();
+	EXPECT(!listener_by_index(0));
+	EXPECT(!listener_at(ref));
+	EXPECT_EQ(outcome(), 43);
+	set_rules(FWD_TCP_IN, 20001, 20001, 20001, false);
+	fwd_init(&conf);
+	listen_all(true, true);
+	EXPECT(listener_by_index(0));
+	EXPECT(!listener_at(ref));
+	listen_close_all();
+
+	group("out of descriptors is no best effort");
+	getrlimit(RLIMIT_NOFILE, &old);
+	low = (struct rlimit){ (rlim_t)fd + 4, old.rlim_max };
+	setrlimit(RLIMIT_NOFILE, &low);
+	set_rules(FWD_TCP_IN, 20001, 20100, 20001, true);
+	EXPECT_EQ(outcome(), 1);
+	setrlimit(RLIMIT_NOFILE, &old);
+
+	group("nothing left open");
+	i = dup(0);
+	EXPECT_EQ(i, fd);
+	return done();
+}

@@ -1,0 +1,238 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Unit test of log.c: what comes out on standard error at which level, that
+ * errno survives, that long messages are cut, that die() ends with status 1,
+ * and what a system log of our own gets to read
+ *
+ * link: -Wl,--wrap=connect
+ */
+#include "log.h"
+
+#include <errno.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "check.h"
+
+static char text[8192];
+static int out;
+
+/* take() - What was written to standard error since the last call */
+static const char *take(void)
+{
+	ssize_t n = pread(out, text, sizeof(text) - 1, 0);
+
+	text[n > 0 ? n : 0] = '\0';
+	if (ftruncate(out, 0))
+		abort();
+	lseek(out, 0, SEEK_SET);
+	return text;
+}
+
+static void say_all(void)
+{
+	err("E%d", 1);
+	warn("W%s", "2");
+	info("I");
+	debug("D");
+	trace("T");
+}
+
+static void test_levels(void)
+{
+	double t;
+	char c;
+
+	group("levels");
+	say_all();
+	EXPECT_STR(take(), "E1\nW2\nI\n");
+	log_set_level(LOG_LVL_ERR);
+	say_all();
+	EXPECT_STR(take(), "E1\n");
+	EXPECT(log_shown(LOG_LVL_ERR) && !log_shown(LOG_LVL_WARN));
+	log_set_level(LOG_LVL_WARN);
+	say_all();
+	EXPECT_STR(take(), "E1\nW2\n");
+
+	log_set_level(LOG_LVL_DEBUG);
+	debug("D");
+	trace("T");
+	EXPECT_EQ(sscanf(take(), "%lf: %c", &t, &c), 2);
+	EXPECT(t >= 0 && t < 60 && c == 'D');
+	EXPECT(strchr(text, '.') && strchr(text, '.')[5] == ':');
+	EXPECT(!strchr(text, 'T'));
+
+	log_to_stderr(false);
+	say_all();
+	EXPECT_STR(take(), "");
+	/* Neither standard error nor, while debugging, the system log */
+	EXPECT(!log_shown(LOG_LVL_ERR));
+	log_to_stderr(true);
+	log_set_level(LOG_LVL_INFO);
+}
+
+static void test_perror(void)
+{
+	char big[5000];
+
+	group("errno");
+	errno = ENOENT;
+	err_perror("No %s", "luck");
+	EXPECT_EQ(errno, ENOENT);
+	EXPECT_STR(take(), "No luck: No such file or directory\n");
+	errno = EPERM;
+	warn("x");
+	debug_perror("x");
+	EXPECT_EQ(errno, EPERM);
+	EXPECT_STR(take(), "x\n");
+
+	group("length");
+	memset(big, 'a', sizeof(big));
+	big[sizeof(big) - 1] = '\0';
+	errno = EPERM;
+	err_perror("%s", big);
+	take();
+	EXPECT(strlen(text) > 1000 && strlen(text) < 1100);
+	EXPECT(text[strlen(text) - 1] == '\n');
+	err("%.*s", 1020, big);
+	take();
+	EXPECT_EQ(strlen(text), 1021);
+	errno = ENOENT;
+	err_perror("%.*s", 1015, big);
+	take();
+	EXPECT_EQ(strlen(text), 1023);
+	EXPECT(text[1022] == '\n' && text[1021] == 'u');
+	err("%s", "");
+	EXPECT_STR(take(), "\n");
+}
+
+static void test_closed(void)
+{
+	int fd = dup(STDERR_FILENO);
+
+	group("closed standard error");
+	close(STDERR_FILENO);
+	errno = ENOENT;
+	err("x");
+	err_perror("x");
+	EXPECT_EQ(errno, ENOENT);
+	dup2(fd, STDERR_FILENO);
+	close(fd);
+	EXPECT_STR(take(), "");
+}
+
+/* Our own system log: connect() to anywhere goes to this address */
+static struct sockaddr_un logd = { .sun_family = AF_UNIX };
+
+int __real_connect(int fd, const struct sockaddr *sa, socklen_t len);
+int __wrap_connect(int fd, const struct sockaddr *sa, socklen_t len);
+int __wrap_connect(int fd, const struct sockaddr *sa, socklen_t len)
+{
+	const struct sockaddr_un *un = (const void *)sa;
+
+	EXPECT_STR(un->sun_path, "/dev/log");
+	EXPECT_EQ(len, sizeof(*un));
+	return __real_connect(fd, (const struct sockaddr *)&logd, len);
+}
+
+static const char *received(int fd)
+{
+	ssize_t n = recv(fd, text, sizeof(text) - 1, MSG_DONTWAIT);
+
+	text[n > 0 ? n : 0] = '\0';
+	return text;
+}
+
+static void test_syslog(void)
+{
+	char dir[] = "/tmp/unit-log-XXXXXX", want[100];
+	int fd = socket(AF_UNIX, SOCK_DGRAM, 0);
+	unsigned i;
+
+	group("system log");
+	EXPECT(mkdtemp(dir));
+	snprintf(logd.sun_path, sizeof(logd.sun_path), "%s/log", dir);
+	EXPECT_EQ(bind(fd, (const struct sockaddr *)&logd, sizeof(logd)), 0);
+
+	log_open("pasta");
+	log_to_stderr(false);
+	EXPECT(log_shown(LOG_LVL_INFO) && !log_shown(LOG_LVL_DEBUG));
+	info("hello %d", 1);
+	/* Facility daemon is 3, levels are 3 to 6 */
+	snprintf(want, sizeof(want), "<30>pasta[%d]: hello 1", (int)getpid());
+	EXPECT_STR(received(fd), want);
+	errno = EPERM;
+	err_perror("x");
+	snprintf(want, sizeof(want), "<27>pasta[%d]: x: %s", (int)getpid(),
+		 strerror(EPERM));
+	EXPECT_STR(received(fd), want);
+	EXPECT_STR(take(), "");
+
+	/* A log that nobody reads must not hold us up */
+	alarm(20);
+	for (i = 0; i < 5000; i++)
+		warn("more");
+	alarm(0);
+	close(fd);
+	errno = ENOENT;
+	warn("nobody there");
+	EXPECT_EQ(errno, ENOENT);
+
+	unlink(logd.sun_path);
+	log_open("passt");			/* nobody to connect to */
+	warn("x");
+	EXPECT_STR(take(), "x\n");
+	log_to_stderr(false);
+	EXPECT(!log_shown(LOG_LVL_ERR));
+	log_to_stderr(true);
+	rmdir(dir);
+}
+
+static void test_die(bool with_errno)
+{
+	int status = 0;
+	pid_t pid;
+
+	group("die");
+	pid = fork();
+	if (!pid) {
+		errno = EINVAL;
+		if (with_errno)
+			die_perror("Bye");
+		die("Bye");
+	}
+	EXPECT_EQ(waitpid(pid, &status, 0), pid);
+	EXPECT(WIFEXITED(status) && WEXITSTATUS(status) == 1);
+	EXPECT_STR(take(), with_errno ? "Bye: Invalid argument\n" : "Bye\n");
+}
+
+int main(void)
+{
+	char path[] = "/tmp/unit-log-XXXXXX";
+	unsigned long last = 0;
+	int saved = dup(STDERR_FILENO);
+
+	out = mkstemp(path);
+	unlink(path);
+	dup2(out, STDERR_FILENO);
+
+	/* First without any system log: an address that does not exist */
+	strcpy(logd.sun_path, "/tmp/no/such/log");
+	log_open("test");
+	test_levels();
+	test_perror();
+	test_closed();
+	test_syslog();
+	test_die(false);
+	test_die(true);
+
+	group("log_ratelimit");
+	EXPECT(log_ratelimit(&last, 1000));
+	EXPECT(!log_ratelimit(&last, 1000));
+	EXPECT(log_ratelimit(&last, 0));
+
+	dup2(saved, STDERR_FILENO);
+	return done();
+}

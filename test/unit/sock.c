@@ -1,0 +1,305 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * sock.c - sockets as the callers ask for them, over the loopback interface
+ */
+#include "sock.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <net/if.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <sched.h>
+#include <sys/ioctl.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "addr.h"
+#include "check.h"
+#include "guest.h"
+
+static struct fwd_conf conf;
+static struct guest facts;
+
+static union addr A(const char *s)
+{
+	union addr a = ADDR_NONE;
+
+	if (!addr_parse(s, &a))
+		abort();
+	return a;
+}
+
+/* own_net() - A network of our own, if we may */
+static bool own_net(void)
+{
+	struct ifreq ifr = { .ifr_name = "lo" };
+	int fd;
+
+	if (unshare(CLONE_NEWUSER | CLONE_NEWNET))
+		return false;
+	fd = socket(AF_INET, SOCK_DGRAM, 0);
+	ifr.ifr_flags = IFF_UP | IFF_RUNNING;
+	ioctl(fd, SIOCSIFFLAGS, &ifr);
+	close(fd);
+	return true;
+}
+
+static in_port_t port_of(int fd)
+{
+	union sockaddr_any sa;
+	socklen_t len = sizeof(sa);
+	in_port_t port = 0;
+	union addr a;
+
+	if (!getsockname(fd, &sa.sa, &len))
+		addr_from_sa(&sa, &a, &port);
+	return port;
+}
+
+static int get_int(int fd, int level, int name)
+{
+	int v = -1;
+	socklen_t len = sizeof(v);
+
+	getsockopt(fd, level, name, &v, &len);
+	return v;
+}
+
+static bool readable(int fd)
+{
+	struct pollfd p = { .fd = fd, .events = POLLIN };
+
+	return poll(&p, 1, 200) == 1;
+}
+
+static struct fwd_rule any_rule(void)
+{
+	return (struct fwd_rule){ .addr = ADDR_NONE };
+}
+
+static void tcp(const char *to)
+{
+	struct side s = { .peer = A(to), .pif = PIF_HOST };
+	struct fwd_rule r = any_rule();
+	bool pending;
+	int l, c, a, n = 0;
+	char b;
+
+	group(to);
+	l = sock_listen(IPPROTO_TCP, &r, 0, true, true);
+	EXPECT(l >= 0);
+	s.peer_port = port_of(l);
+	c = sock_tcp_connect(&s, &pending);
+	EXPECT(c >= 0);
+	EXPECT(fcntl(c, F_GETFL) & O_NONBLOCK);
+	EXPECT(fcntl(c, F_GETFD) & FD_CLOEXEC);
+	EXPECT_EQ(get_int(c, IPPROTO_TCP, TCP_NODELAY), 1);
+	EXPECT(readable(l));
+	a = accept4(l, NULL, NULL, SOCK_NONBLOCK);
+	EXPECT(a >= 0);
+	EXPECT_EQ(get_int(a, IPPROTO_TCP, TCP_NODELAY), 1);
+	EXPECT_EQ(sock_error(c), 0);
+
+	sock_reset(c);
+	EXPECT(readable(a));
+	EXPECT_EQ(read(a, &b, 1), -1);
+	EXPECT_EQ(errno, ECONNRESET);
+	close(a);
+	close(l);
+
+	/* Nobody there any more: refused at once or soon */
+	c = sock_tcp_connect(&s, &pending);
+	if (c >= 0) {
+		while (!n && readable(c))
+			n = sock_error(c);
+		EXPECT_EQ(n, ECONNREFUSED);
+		close(c);
+	} else {
+		EXPECT_EQ(c, -ECONNREFUSED);
+	}
+}
+
+static void udp(const char *to)
+{
+	struct side s = { .peer = A(to), .pif = PIF_HOST };
+	union sockaddr_any sa;
+	socklen_t len = sizeof(sa);
+	int l, m, c, d, e, stranger;
+	struct fwd_rule r = any_rule();
+	union addr from;
+	in_port_t port;
+	char b[8];
+
+	group(to);
+	l = sock_listen(IPPROTO_UDP, &r, 0, true, true);
+	m = sock_listen(IPPROTO_UDP, &r, 0, true, true);
+	EXPECT(l >= 0 && m >= 0);
+	s.peer_port = port_of(l);
+	s.ours_port = 40001;
+
+	c = sock_udp_connect(&s);
+	EXPECT(c >= 0);
+	EXPECT_EQ(port_of(c), 40001);
+	EXPECT_EQ(write(c, "hi", 2), 2);
+	EXPECT(readable(l));
+	EXPECT_EQ(recvfrom(l, b, sizeof(b), 0, &sa.sa, &len), 2);
+	EXPECT(addr_from_sa(&sa, &from, &port));
+	EXPECT(addr_eq(&from, &s.peer));
+	EXPECT_EQ(port, 40001);
+
+	/* A second peer from the same port, and each hears its own only */
+	s.peer_port = port_of(m);
+	d = sock_udp_connect(&s);
+	EXPECT(d >= 0);
+	EXPECT_EQ(port_of(d), 40001);
+	EXPECT_EQ(sendto(l, "l", 1, 0, &sa.sa, len), 1);
+	EXPECT_EQ(sendto(m, "mm", 2, 0, &sa.sa, len), 2);
+	EXPECT(readable(c) && readable(d));
+	EXPECT_EQ(read(c, b, sizeof(b)), 1);
+	EXPECT_EQ(read(d, b, sizeof(b)), 2);
+
+	/* A port that somebody has for himself: another one, and it works */
+	stranger = socket(sa.sa.sa_family, SOCK_DGRAM, 0);
+	if (sa.sa.sa_family == AF_INET6)
+		sa.sin6.sin6_port = htons(40002);
+	else
+		sa.sin.sin_port = htons(40002);
+	EXPECT_EQ(bind(stranger, &sa.sa, len), 0);
+	s.ours_port = 40002;
+	e = sock_udp_connect(&s);
+	EXPECT(e >= 0);
+	EXPECT_EQ(write(e, "e", 1), 1);
+	EXPECT(port_of(e) && port_of(e) != 40002);
+	EXPECT(readable(m));
+
+	close(l);
+	close(m);
+	close(c);
+	close(d);
+	close(e);
+	close(stranger);
+}
+
+static void listeners(void)
+{
+	struct fwd_rule r = any_rule();
+	in_port_t port;
+	int a, b;
+
+	group("a taken port is refused");
+	a = sock_listen(IPPROTO_UDP, &r, 0, true, true);
+	port = port_of(a);
+	EXPECT_EQ(sock_listen(IPPROTO_UDP, &r, port, true, true), -EADDRINUSE);
+	close(a);
+	a = sock_listen(IPPROTO_TCP, &r, 0, true, true);
+	port = port_of(a);
+	EXPECT_EQ(sock_listen(IPPROTO_TCP, &r, port, true, true), -EADDRINUSE);
+	close(a);
+
+	group("one address of each family, same port");
+	r.addr = A("127.0.0.1");
+	a = sock_listen(IPPROTO_TCP, &r, 0, true, true);
+	port = port_of(a);
+	r.addr = A("::1");
+	b = sock_listen(IPPROTO_TCP, &r, port, true, true);
+	EXPECT(a >= 0 && b >= 0);
+	close(a);
+	close(b);
+
+	group("families switched off");
+	EXPECT_EQ(sock_listen(IPPROTO_TCP, &r, 0, true, false), -EAFNOSUPPORT);
+	r.addr = ADDR_NONE;
+	a = sock_listen(IPPROTO_TCP, &r, 0, true, false);
+	EXPECT_EQ(get_int(a, SOL_SOCKET, SO_DOMAIN), AF_INET);
+	close(a);
+	a = sock_listen(IPPROTO_TCP, &r, 0, false, true);
+	EXPECT_EQ(get_int(a, SOL_SOCKET, SO_DOMAIN), AF_INET6);
+	EXPECT_EQ(get_int(a, SOL_IPV6, IPV6_V6ONLY), 1);
+	close(a);
+
+	group("addresses that are not here");
+	r.addr = A("198.51.100.77");
+	EXPECT_EQ(sock_listen(IPPROTO_TCP, &r, 0, true, true), -EADDRNOTAVAIL);
+	sock_init(0, true);
+	a = sock_listen(IPPROTO_TCP, &r, 0, true, true);
+	EXPECT(a >= 0);
+	close(a);
+	sock_init(0, false);
+
+	group("an interface");
+	r.addr = ADDR_NONE;
+	strcpy(r.ifname, "lo");
+	a = sock_listen(IPPROTO_TCP, &r, 0, true, true);
+	EXPECT(a >= 0);
+	close(a);
+	strcpy(r.ifname, "nowhere0");
+	EXPECT_EQ(sock_listen(IPPROTO_TCP, &r, 0, true, true), -ENODEV);
+}
+
+static void outbound(bool own)
+{
+	struct side s = { .peer = A("127.0.0.1"), .peer_port = 9,
+			  .ours = A("198.51.100.1"), .pif = PIF_HOST };
+	bool pending;
+	int fd;
+
+	group("loopback destinations are left alone by -o and interface");
+	strcpy(conf.net[0].outbound_if, "nowhere0");
+	fwd_init(&conf);
+	fd = sock_udp_connect(&s);
+	EXPECT(fd >= 0);
+	close(fd);
+
+	group("others are not");
+	s.peer = A("127.0.0.1");
+	s.peer.b[12] = 203;
+	EXPECT_EQ(sock_udp_connect(&s), -ENODEV);
+	EXPECT_EQ(sock_tcp_connect(&s, &pending), -ENODEV);
+	memset(conf.net[0].outbound_if, 0, sizeof(conf.net[0].outbound_if));
+	fwd_init(&conf);
+	EXPECT_EQ(sock_udp_connect(&s), -EADDRNOTAVAIL);
+	EXPECT_EQ(sock_tcp_connect(&s, &pending), -EADDRNOTAVAIL);
+
+	/* Only where nothing but lo exists it is sure to fail */
+	if (own) {
+		s.ours = ADDR_NONE;
+		EXPECT_EQ(sock_tcp_connect(&s, &pending), -ENETUNREACH);
+	}
+}
+
+int main(void)
+{
+	bool own = own_net(), pending;
+	struct side s = { .peer = A("127.0.0.1"), .peer_port = 9 };
+	struct rlimit old, low;
+	int fd, next;
+
+	guest_init(&facts);
+	fwd_init(&conf);
+	sock_init(0, false);
+	fd = dup(0);
+
+	tcp("127.0.0.1");
+	tcp("::1");
+	udp("127.0.0.1");
+	udp("::1");
+	listeners();
+	outbound(own);
+
+	group("out of descriptors");
+	next = dup(0);
+	getrlimit(RLIMIT_NOFILE, &old);
+	low = (struct rlimit){ (rlim_t)next, old.rlim_max };
+	close(next);
+	setrlimit(RLIMIT_NOFILE, &low);
+	EXPECT_EQ(sock_tcp_connect(&s, &pending), -EMFILE);
+	EXPECT_EQ(sock_udp_connect(&s), -EMFILE);
+	setrlimit(RLIMIT_NOFILE, &old);
+
+	group("nothing left open");
+	next = dup(0);
+	EXPECT_EQ(next, fd + 1);
+	return done();
+}

@@ -1,0 +1,632 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * udp.c - datagrams both ways
+ *
+ * A flow is one pair of addresses and ports. One that the guest started has a
+ * connected socket of its own; one that a client on the host started shares
+ * the listener with all others, and its replies say from which address they
+ * have to leave.
+ *
+ * What costs is not the bytes but the passes through the stack, so both ways
+ * equal-sized datagrams of one flow travel as one: towards the host see
+ * udp_out.c; towards the guest as a super-frame (USO), for which datagrams
+ * that the kernel had already joined (UDP_GRO) and those that simply stood
+ * behind each other in the socket are the same. The host socket is read
+ * straight into the slots of the guest port. What does not fit a frame, or
+ * would need a slot it has not got, is copied once and leaves by send_udp(),
+ * as fragments if it must.
+ *
+ * Nothing is queued here: what the other side has no room for is lost, as on
+ * a wire.
+ */
+#include "udp.h"
+
+#include <errno.h>
+#include <netinet/udp.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "addr.h"
+#include "cursor.h"
+#include "ev.h"
+#include "fwd_listen.h"
+#include "guest.h"
+#include "log.h"
+#include "send.h"
+#include "sock.h"
+#include "tap.h"
+#include "udp_out.h"
+
+#ifndef UDP_GRO
+#define UDP_GRO		104
+#endif
+
+#define BATCH		TAP_BATCH
+#define BATCH_MIN	4		/* messages asked for at once, at least */
+#define ROUNDS		4		/* full batches per event */
+
+
+#define IOV_MAX_	1024U		/* UIO_MAXIOV */
+#define HDR_LEN		(ETH_HLEN_ + IP6_HLEN + UDP_HLEN)
+
+/* Control data of a datagram: TTL, packet info, segment size */
+#define CTRL_MAX	128
+
+/* Destination unreachable */
+#define ICMP4_UNREACH		3
+#define ICMP6_UNREACH		1
+
+union ctrl {
+	struct cmsghdr align;
+	uint8_t buf[CTRL_MAX];
+};
+
+/* What came with a datagram from the host */
+struct rx_msg {
+	union flow	*f;		/* NULL: nobody's */
+	size_t		len;
+	uint16_t	seg;		/* size of its segments; len if plain */
+	uint8_t		ttl;
+	bool		cut;		/* did not fit its slot */
+};
+
+static struct {
+	uint32_t	idle_new, idle_stream;	/* ms */
+	unsigned	batch;			/* for the next reading */
+	uint8_t		*copy;			/* arena, see rx_copy() */
+	uint64_t	dropped;
+
+	struct tap_slot	slot[BATCH];
+	struct rx_msg	rx[BATCH];
+	struct mmsghdr	rxh[BATCH];
+	union sockaddr_any rx_from[BATCH];
+	union ctrl	rx_ctrl[BATCH];
+	struct iovec	iov[IOV_MAX_];		/* of seal() */
+} udp;
+
+#define COPY_STRIDE	((size_t)65536)
+
+/* timeout_of() - The kernel's idea of a UDP time-out, if it has one, in ms */
+static uint32_t timeout_of(const char *path, uint32_t seconds)
+{
+	char buf[32];
+	uint64_t v;
+	ssize_t n = read_file(path, buf, sizeof(buf));
+
+	if (n > 0 && buf[n - 1] == '\n')
+		buf[n - 1] = '\0';
+	if (n > 0 && parse_u64(buf, 10, 1, 86400, &v))
+		seconds = (uint32_t)v;
+	return seconds * 1000;
+}
+
+void udp_init(void)
+{
+	uint8_t *copy = udp.copy;
+
+	if (!copy) {
+		copy = mmap(NULL, BATCH * COPY_STRIDE, PROT_READ | PROT_WRITE,
+			    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+		if (copy == MAP_FAILED)
+			die_perror("Cannot map memory for datagrams");
+	}
+
+	memset(&udp, 0, sizeof(udp));
+	udp.copy = copy;
+	udp.batch = BATCH_MIN;
+	udp.idle_new = timeout_of(
+		"/proc/sys/net/netfilter/nf_conntrack_udp_timeout", 30);
+	udp.idle_stream = timeout_of(
+		"/proc/sys/net/netfilter/nf_conntrack_udp_timeout_stream", 120);
+}
+
+/* -------------------------------------------------------------- flows */
+
+static uint32_t now_ms(void)
+{
+	return (uint32_t)(clock_now() / MSEC);
+}
+
+/* touch() - Datagrams came from @side */
+static void touch(union flow *f, unsigned side, unsigned n)
+{
+	f->udp.used = now_ms();
+	f->udp.seen[side] = (uint8_t)MIN(f->udp.seen[side] + n, 2U);
+}
+
+void udp_close(union flow *f)
+{
+	unsigned i;
+
+	for (i = 0; i < 2; i++) {
+		if (f->udp.sock[i] >= 0)
+			close(f->udp.sock[i]);
+		f->udp.sock[i] = -1;
+	}
+	flow_close(f);
+}
+
+void udp_timer(struct timer *t)
+{
+	union flow *f = flow_of_timer(t);
+	const uint8_t *seen = f->udp.seen;
+	uint32_t idle = now_ms() - f->udp.used, limit = udp.idle_new;
+
+	if (seen[0] && seen[1] && (seen[0] > 1 || seen[1] > 1))
+		limit = udp.idle_stream;
+
+	if (idle >= limit)
+		udp_close(f);
+	else
+		timer_set(t, TM_UDP, (limit - idle) * MSEC);
+}
+
+static void flow_start(union flow *f, unsigned hash_sides)
+{
+	f->udp.ttl[0] = f->udp.ttl[1] = UDP_TTL_DEFAULT;
+	f->udp.used = now_ms();
+	flow_commit(f, FLOW_UDP, hash_sides);
+	timer_set(&f->h.timer, TM_UDP, udp.idle_new * MSEC);
+}
+
+/* tell_refused() - The guest's datagram @p goes nowhere, for reason @e */
+static void tell_refused(const struct pkt *p, int e)
+{
+	bool v4 = addr_is4(&p->dst);
+	uint8_t type = v4 ? ICMP4_UNREACH : ICMP6_UNREACH, code;
+	uint8_t data[UDP_ERROR_DATA];
+	size_t len = MIN(cur_left(&p->data), sizeof(data));
+
+	if (!addr_is_unicast(&p->dst) || !cur_peek(&p->data, data, len))
+		return;
+
+	switch (e) {		/* RFC 1122 3.2.2.1, RFC 4443 3.1 */
+	case ENETUNREACH:
+		code = 0;
+		break;
+	case EHOSTUNREACH:
+	case EADDRNOTAVAIL:
+		code = v4 ? 1 : 3;
+		break;
+	case EACCES:
+	case EPERM:
+		code = v4 ? 13 : 1;
+		break;
+	case ECONNREFUSED:
+		code = v4 ? 3 : 4;
+		break;
+	default:
+		return;		/* our trouble, not the destination's */
+	}
+	send_icmp_error(&p->dst, type, code, 0, &p->src, p->sport, &p->dst,
+			p->dport, data, len, cur_left(&p->data));
+}
+
+/* open_from_guest() - First datagram of a conversation; NULL if it cannot be */
+static union flow *open_from_guest(const struct pkt *p)
+{
+	struct side ini = {
+		.peer = p->src, .ours = p->dst,
+		.peer_port = p->sport, .ours_port = p->dport,
+		.pif = PIF_GUEST,
+	};
+	static unsigned long last;
+	enum fwd_verdict v;
+	union flow *f;
+	int fd, e;
+
+	if (!p->dport)
+		return NULL;
+
+	f = flow_open(IPPROTO_UDP, &ini, p->dport, &v);
+	if (!f) {
+		if (v == FWD_REFUSE)
+			tell_refused(p, ECONNREFUSED);
+		return NULL;
+	}
+
+	f->udp.sock[0] = f->udp.sock[1] = -1;
+	fd = sock_udp_connect(&f->h.side[1]);
+	e = fd < 0 ? -fd : 0;
+	if (!e) {
+		f->udp.sock[1] = fd;
+		e = -ev_add(fd, EPOLLIN, flow_ref(f, EV_UDP, 1));
+	}
+	if (e) {
+		debug("%s: no socket: %s", flow_str(f), strerror(e));
+		if ((e == EMFILE || e == ENFILE) && log_ratelimit(&last, 10))
+			warn("Out of sockets for UDP: %s", strerror(e));
+		udp_close(f);
+		tell_refused(p, e);
+		return NULL;
+	}
+
+	flow_start(f, 1U << 0);
+	debug("%s: new flow from the guest", flow_str(f));
+	return f;
+}
+
+/* open_from_host() - As above, for a client of listener @index */
+static union flow *open_from_host(const struct side *ini, uint32_t index,
+				  const struct listener *l, uint32_t scope)
+{
+	enum fwd_verdict v;
+	union flow *f = flow_open(IPPROTO_UDP, ini, l->target, &v), *old;
+	const struct side *gs;
+	unsigned side;
+
+	if (!f)
+		return NULL;
+
+	f->udp.sock[0] = f->udp.sock[1] = -1;
+	gs = &f->h.side[1];
+	if (gs->pif != PIF_GUEST) {
+		flow_close(f);
+		return NULL;
+	}
+
+	/* Clients that the guest cannot tell apart (two addresses of the
+	 * host's loopback, one port): its replies go to who spoke last */
+	old = flow_find(IPPROTO_UDP, PIF_GUEST, &gs->peer, gs->peer_port,
+			&gs->ours, gs->ours_port, &side);
+	if (old && side == 1 && old->h.type == FLOW_UDP)
+		udp_close(old);
+
+	f->udp.listener = index;
+	if (addr_class(&ini->peer) == ADDR_LINKLOCAL)
+		f->udp.scope = scope;
+	flow_start(f, 3U);
+	debug("%s: new flow from the host", flow_str(f));
+	return f;
+}
+
+void udp_input(const struct pkt *p, unsigned n)
+{
+	const struct listener *l = NULL;
+	union flow *f;
+	unsigned g = 0;
+
+	if (!n)
+		return;
+	f = flow_find(IPPROTO_UDP, PIF_GUEST, &p->src, p->sport, &p->dst,
+		      p->dport, &g);
+	if (!f)
+		f = open_from_guest(p);
+	if (f && f->udp.sock[!g] < 0)
+		l = listener_by_index(f->udp.listener);
+	if (!f || f->h.type != FLOW_UDP || (!l && f->udp.sock[!g] < 0)) {
+		udp.dropped += n;
+		return;
+	}
+	touch(f, g, n);
+	udp_out(f, l, p, n);
+}
+
+/* -------------------------------------------------------------- to the guest */
+
+/* rx_flow() - Listener: the flow of a datagram; @prev is likely the same */
+static union flow *rx_flow(const union sockaddr_any *from,
+			   const union addr *local, uint32_t scope,
+			   const struct listener *l, uint32_t index,
+			   union flow *prev)
+{
+	struct side ini = { .ours = *local, .ours_port = l->port,
+			    .pif = PIF_HOST };
+	unsigned side;
+	union flow *f;
+
+	if (!addr_from_sa(from, &ini.peer, &ini.peer_port))
+		return NULL;
+	if (prev && !memcmp(&prev->h.side[0], &ini, sizeof(ini)))
+		return prev;
+
+	if (!addr_is_unicast(&ini.peer) || !addr_is_unicast(local))
+		return NULL;
+	f = flow_find(IPPROTO_UDP, PIF_HOST, &ini.peer, ini.peer_port, local,
+		      l->port, &side);
+	if (!f)
+		f = open_from_host(&ini, index, l, scope);
+	return f && f->h.type == FLOW_UDP ? f : NULL;
+}
+
+/* rx_read() - What message @i says: length, segments, TTL, our address */
+static void rx_read(unsigned i, union addr *local, uint32_t *scope)
+{
+	struct msghdr *m = &udp.rxh[i].msg_hdr;
+	struct rx_msg *rx = &udp.rx[i];
+	struct cmsghdr *c;
+	int v;
+
+	rx->len = udp.rxh[i].msg_len;
+	rx->seg = (uint16_t)rx->len;
+	rx->ttl = UDP_TTL_DEFAULT;
+	rx->cut = m->msg_flags & MSG_TRUNC;
+
+	for (c = CMSG_FIRSTHDR(m); c; c = CMSG_NXTHDR(m, c)) {
+		if (c->cmsg_level == SOL_UDP && c->cmsg_type == UDP_GRO) {
+			memcpy(&v, CMSG_DATA(c), sizeof(v));
+			if (v > 0 && (size_t)v < rx->len)
+				rx->seg = (uint16_t)v;
+		} else if ((c->cmsg_level == SOL_IP &&
+			    c->cmsg_type == IP_TTL) ||
+			   (c->cmsg_level == SOL_IPV6 &&
+			    c->cmsg_type == IPV6_HOPLIMIT)) {
+			memcpy(&v, CMSG_DATA(c), sizeof(v));
+			rx->ttl = (uint8_t)v;
+		} else {
+			udp_pktinfo(c, false, local, scope);
+		}
+	}
+}
+
+/* rx_fits() - May this leave as one frame, straight from its slot? */
+static bool rx_fits(const struct rx_msg *rx, const struct tap_caps *caps)
+{
+	const struct side *gs;
+	size_t mtu, over, max = caps->max_frame - ETH_HLEN_;
+
+	if (!rx->f || rx->cut)
+		return false;
+	if (rx->seg < rx->len && (!caps->uso ||
+				  rx->len > (size_t)rx->seg * UDP_SEGS_MAX))
+		return false;
+
+	gs = &rx->f->h.side[udp_guest_side(rx->f)];
+	over = hdr_ip_len(&gs->peer) - ETH_HLEN_ + UDP_HLEN;
+	mtu = guest()->mtu ? MIN(guest()->mtu, max) : max;
+	return over + rx->seg <= mtu && over + rx->len <= MIN(max, 65535U);
+}
+
+/* rx_joins() - May @rx continue the super-datagram of @total bytes that began
+ * with @head? */
+static bool rx_joins(const struct rx_msg *head, size_t total,
+		     const struct rx_msg *rx)
+{
+	if (rx->f != head->f || rx->ttl != head->ttl || !rx->len || !head->seg)
+		return false;
+	if (total % head->seg || total + rx->len > UDP_GSO_MAX ||
+	    total + rx->len > (size_t)head->seg * UDP_SEGS_MAX)
+		return false;
+	return rx->seg == head->seg || (rx->seg == rx->len &&
+					rx->len < head->seg);
+}
+
+/* seal() - Checksum of a frame that nobody will finish for us; the slot's
+ * elements are longer than the data in them */
+static void seal(const struct tap_slot *s)
+{
+	struct cursor c;
+	unsigned n;
+	size_t len;
+
+	cur_init(&c, s->data, s->len);
+	n = cur_iov(&c, udp.iov, IOV_MAX_, &len);
+	hdr_seal(s->hdr, s->hdrlen, udp.iov, n, false);
+}
+
+/* rx_head() - Headers of the frame in slot @s, with @total bytes of payload in
+ * it and the slots that continue it */
+static void rx_head(struct tap_slot *s, const struct rx_msg *rx, size_t total,
+		    bool partial)
+{
+	const struct side *gs = &rx->f->h.side[udp_guest_side(rx->f)];
+	struct hdr_ip ip = {
+		.smac = guest()->our_mac, .dmac = guest()->mac,
+		.src = gs->ours, .dst = gs->peer,
+		.proto = IPPROTO_UDP, .ttl = rx->ttl,
+	};
+
+	s->hdrlen = hdr_put_ip(s->hdr, &ip, UDP_HLEN + total);
+	s->hdrlen += hdr_put_udp(s->hdr + s->hdrlen, gs->ours_port,
+				 gs->peer_port, total);
+	s->gso = total > rx->seg ? TAP_GSO_UDP : TAP_GSO_NONE;
+	s->gso_size = total > rx->seg ? rx->seg : 0;
+	s->csum_partial = partial;
+	if (partial)
+		hdr_seal(s->hdr, s->hdrlen, NULL, 0, true);
+	else
+		seal(s);
+}
+
+/* rx_frames() - Build frames from the first @n messages, in their slots */
+static void rx_frames(unsigned n, const struct tap_caps *caps)
+{
+	unsigned i, j;
+
+	for (i = 0; i < n; i = j) {
+		const struct rx_msg *head = &udp.rx[i];
+		size_t total = head->len;
+
+		udp.slot[i].len = head->len;
+		udp.slot[i].join = false;
+		for (j = i + 1; j < n && caps->uso; j++) {
+			struct tap_slot *s = &udp.slot[j];
+
+			if (!rx_joins(head, total, &udp.rx[j]))
+				break;
+			total += udp.rx[j].len;
+			s->hdrlen = 0;
+			s->len = udp.rx[j].len;
+			s->join = true;
+			s->gso = TAP_GSO_NONE;
+			s->gso_size = 0;
+			s->csum_partial = false;
+		}
+		rx_head(&udp.slot[i], head, total, caps->csum);
+	}
+}
+
+/* rx_copy() - Save messages @from to @n from their slots: those cannot be sent
+ * in place, and go back now */
+static void rx_copy(unsigned from, unsigned n)
+{
+	unsigned i;
+
+	for (i = from; i < n; i++) {
+		struct rx_msg *rx = &udp.rx[i];
+		struct cursor c;
+
+		if (!rx->f || rx->cut) {
+			rx->f = NULL;
+			continue;
+		}
+		cur_init(&c, udp.slot[i].data, rx->len);
+		cur_pull(&c, udp.copy + i * COPY_STRIDE, rx->len);
+	}
+}
+
+/* rx_copied() - Send what rx_copy() saved, segment by segment */
+static void rx_copied(unsigned from, unsigned n)
+{
+	unsigned i;
+
+	for (i = from; i < n; i++) {
+		const struct rx_msg *rx = &udp.rx[i];
+		const uint8_t *p = udp.copy + i * COPY_STRIDE;
+		const struct side *gs;
+		size_t left = rx->len;
+
+		if (!rx->f) {
+			udp.dropped++;
+			continue;
+		}
+		gs = &rx->f->h.side[udp_guest_side(rx->f)];
+		do {
+			size_t len = MIN(left, rx->seg);
+
+			if (!send_udp(&gs->ours, gs->ours_port, &gs->peer,
+				      gs->peer_port, rx->ttl, NULL, p, len))
+				udp.dropped++;
+			p += len;
+			left -= len;
+		} while (left);
+	}
+}
+
+/* rx_setup() - Message headers for @n slots */
+static void rx_setup(unsigned n, bool names)
+{
+	unsigned i;
+
+	for (i = 0; i < n; i++) {
+		udp.rxh[i].msg_hdr = (struct msghdr){
+			.msg_name = names ? &udp.rx_from[i] : NULL,
+			.msg_namelen = names ? sizeof(udp.rx_from[i]) : 0,
+			.msg_iov = udp.slot[i].data,
+			.msg_iovlen = MIN(udp.slot[i].ndata, IOV_MAX_),
+			.msg_control = &udp.rx_ctrl[i],
+			.msg_controllen = sizeof(udp.rx_ctrl[i]),
+		};
+	}
+}
+
+/* discard() - The guest has no room: a wire would lose these, too */
+static void discard(int fd)
+{
+	unsigned i;
+	char c;
+
+	for (i = 0; i < BATCH; i++, udp.dropped++)
+		if (recv(fd, &c, 0, MSG_DONTWAIT) < 0)
+			break;
+}
+
+/* rx_whose() - Fill in length, flow and so on of @n messages */
+static void rx_whose(unsigned n, union flow *f, const struct listener *l,
+		     uint32_t index)
+{
+	union flow *prev = NULL;
+	unsigned i;
+
+	for (i = 0; i < n; i++) {
+		union addr local = ADDR_NONE;
+		uint32_t scope = 0;
+
+		rx_read(i, &local, &scope);
+		if (!f)
+			prev = rx_flow(&udp.rx_from[i], &local, scope, l,
+				       index, prev);
+		udp.rx[i].f = f ? f : prev;
+		if (udp.rx[i].f)
+			touch(udp.rx[i].f, !udp_guest_side(udp.rx[i].f), 1);
+	}
+}
+
+/*
+ * rx_batch() - Move one batch from a socket to the guest
+ *
+ * Return: true if there may be more
+ */
+static bool rx_batch(int fd, union flow *f, const struct listener *l,
+		     uint32_t index)
+{
+	const struct tap_caps *caps = tap_caps();
+	int n, got, e;
+	unsigned i;
+
+	n = tap_reserve(udp.slot, (int)udp.batch, HDR_LEN, TAP_DATA_MAX);
+	if (n <= 0) {
+		discard(fd);
+		return false;
+	}
+
+	rx_setup((unsigned)n, !f);
+	got = recvmmsg(fd, udp.rxh, (unsigned)n, MSG_DONTWAIT, NULL);
+	e = errno;
+	if (got <= 0) {
+		tap_commit(udp.slot, n, 0, true);
+		if (!got || e == EAGAIN)
+			return false;
+		udp_errors(fd, f, l);
+		return true;
+	}
+
+	rx_whose((unsigned)got, f, l, index);
+	for (i = 0; i < (unsigned)got && rx_fits(&udp.rx[i], caps); i++)
+		;
+	rx_frames(i, caps);
+	rx_copy(i, (unsigned)got);
+	udp.dropped += i - (unsigned)tap_commit(udp.slot, n, (int)i, true);
+	rx_copied(i, (unsigned)got);
+
+	/* Ask for twice of what there was, so that a lonely datagram does not
+	 * pay for a big batch, and a flood soon has one */
+	udp.batch = MAX(BATCH_MIN, MIN(BATCH, (unsigned)got * 2));
+	return got == n;
+}
+
+void udp_listen_ready(union ev_ref ref, uint32_t mask)
+{
+	const struct listener *l = listener_at(ref);
+	unsigned i;
+
+	if (!l)
+		return;
+	if (mask & (EPOLLERR | EPOLLHUP))
+		udp_errors(l->fd, NULL, l);
+	if (!(mask & EPOLLIN))
+		return;
+	for (i = 0; i < ROUNDS && rx_batch(l->fd, NULL, l, ref.index); i++)
+		;
+}
+
+void udp_sock_ready(union ev_ref ref, uint32_t mask)
+{
+	union flow *f = flow_at(ref);
+	unsigned i;
+	int fd;
+
+	if (!f || f->h.type != FLOW_UDP || ref.side > 1)
+		return;
+	fd = f->udp.sock[ref.side];
+	if (fd < 0)
+		return;
+	if (mask & (EPOLLERR | EPOLLHUP))
+		udp_errors(fd, f, NULL);
+	if (!(mask & EPOLLIN))
+		return;
+	for (i = 0; i < ROUNDS && rx_batch(fd, f, NULL, 0); i++)
+		;
+}

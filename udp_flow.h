@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * udp_flow.h - what the flow table holds for UDP; types only
+ */
+#ifndef UDP_FLOW_H
+#define UDP_FLOW_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct udp_flow {
+	int		sock[2];	/* per side: own connected socket, or -1
+					 * (guest side; shared listener) */
+	uint32_t	listener;	/* side 0 on the host: its listener */
+	uint32_t	scope;		/* ... interface of a link-local client */
+	uint32_t	used;		/* clock in ms of the last datagram */
+	uint8_t		seen[2];	/* datagrams from each side, up to 2 */
+	uint8_t		ttl[2];		/* last seen from each side */
+	bool		no_gso;		/* kernel refused UDP_SEGMENT here */
+	uint8_t		pad[3];
+};
+
+#endif /* UDP_FLOW_H */

@@ -1,0 +1,530 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * udp_out.c - datagrams to the host, and the errors that come back of them
+ *
+ * Runs of equal-sized datagrams leave as one, by UDP_SEGMENT, with iovecs that
+ * point into the guest's frames. Should the kernel refuse that for a flow (no
+ * checksum offload on the way, segments longer than the path's MTU), the same
+ * datagrams go again one by one, and so do all later ones of the flow.
+ *
+ * An error that a send reports is as a rule that of an earlier datagram, as
+ * ICMP comes late. So the error queue is emptied, the guest told, and the send
+ * tried once more: an error never costs a datagram that did not cause it.
+ */
+#include "udp_out.h"
+
+#include <errno.h>
+#include <linux/errqueue.h>
+#include <netinet/udp.h>
+#include <string.h>
+
+#include "addr.h"
+#include "cursor.h"
+#include "guest.h"
+#include "send.h"
+#include "sock.h"
+#include "tap.h"
+#include "util.h"
+
+#ifndef UDP_SEGMENT
+#define UDP_SEGMENT	103
+#endif
+
+#define BATCH		TAP_BATCH
+#define TX_IOV		1024		/* UIO_MAXIOV */
+#define ERRORS_MAX	64		/* taken from a queue per event */
+
+/* Control data of one message: packet info, TTL, segment size; or of an entry
+ * of the error queue: the error, its sender, packet info, TTL */
+#define CTRL_MAX	96
+#define CTRL_ERR_MAX	256
+
+/* ICMP and ICMPv6 as far as errors need them */
+#define ICMP4_UNREACH		3
+#define ICMP4_TIME_EXCEEDED	11
+#define ICMP4_PARAM		12
+#define ICMP6_UNREACH		1
+#define ICMP6_TOO_BIG		2
+#define ICMP6_PARAM		4
+
+union ctrl {
+	struct cmsghdr align;
+	uint8_t buf[CTRL_MAX];
+};
+
+_Static_assert(CMSG_SPACE(sizeof(struct in6_pktinfo)) +
+	       CMSG_SPACE(sizeof(int)) + CMSG_SPACE(sizeof(uint16_t)) <=
+	       CTRL_MAX, "control data");
+
+/* Messages being built for one flow's socket */
+struct tx {
+	union flow	*f;
+	unsigned	g;		/* side of the guest */
+	int		fd;
+	const struct listener *l; /* NULL: connected socket */
+	uint8_t		ttl;
+	unsigned	nmsg, niov;
+	union sockaddr_any to;		/* listener: the client */
+	socklen_t	tolen;
+};
+
+static struct {
+	uint64_t	dropped;
+	struct mmsghdr	txh[BATCH];
+	union ctrl	tx_ctrl[BATCH];
+	unsigned	tx_first[BATCH];	/* packet a message begins at */
+	bool		tx_gso[BATCH];
+	struct iovec	tx_iov[TX_IOV];
+} out;
+
+/* -------------------------------------------------------------- errors */
+
+/* An error as it stood in a socket's queue */
+struct sock_err {
+	struct sock_extended_err ee;
+	union addr	offender;	/* who reported it, or ADDR_NONE */
+	union addr	local;		/* our address, or ADDR_NONE */
+	union sockaddr_any to;		/* of the failed datagram */
+	const uint8_t	*data;
+	size_t		len;
+};
+
+bool udp_pktinfo(const struct cmsghdr *c, bool dst, union addr *local,
+		 uint32_t *scope)
+{
+	if (c->cmsg_level == SOL_IP && c->cmsg_type == IP_PKTINFO) {
+		struct in_pktinfo i;
+
+		memcpy(&i, CMSG_DATA(c), sizeof(i));
+		*local = addr_from4(dst ? i.ipi_addr : i.ipi_spec_dst);
+		return true;
+	}
+	if (c->cmsg_level == SOL_IPV6 && c->cmsg_type == IPV6_PKTINFO) {
+		struct in6_pktinfo i;
+
+		memcpy(&i, CMSG_DATA(c), sizeof(i));
+		*local = addr_from6(&i.ipi6_addr);
+		*scope = i.ipi6_ifindex;
+		return true;
+	}
+	return false;
+}
+
+static void read_error_ctrl(struct sock_err *e, struct msghdr *m)
+{
+	struct cmsghdr *c;
+	uint32_t scope;
+
+	for (c = CMSG_FIRSTHDR(m); c; c = CMSG_NXTHDR(m, c)) {
+		union sockaddr_any sa;
+		in_port_t port;
+		size_t len = c->cmsg_len - CMSG_LEN(0);
+
+		if (udp_pktinfo(c, true, &e->local, &scope))
+			continue;
+		if (!(c->cmsg_level == SOL_IP && c->cmsg_type == IP_RECVERR) &&
+		    !(c->cmsg_level == SOL_IPV6 &&
+		      c->cmsg_type == IPV6_RECVERR))
+			continue;
+		if (len < sizeof(e->ee))
+			continue;
+
+		memcpy(&e->ee, CMSG_DATA(c), sizeof(e->ee));
+		memset(&sa, 0, sizeof(sa));
+		memcpy(&sa, CMSG_DATA(c) + sizeof(e->ee),
+		       MIN(len - sizeof(e->ee), sizeof(sa)));
+		if (!addr_from_sa(&sa, &e->offender, &port))
+			e->offender = ADDR_NONE;
+	}
+}
+
+/* translate() - The ICMP message that tells the guest the same; false: none */
+static bool translate(const struct sock_extended_err *ee, bool v4,
+		      uint8_t *type, uint8_t *code, uint32_t *info)
+{
+	bool too_big;
+
+	*type = ee->ee_type;
+	*code = ee->ee_code;
+	*info = 0;
+
+	switch (ee->ee_origin) {
+	case SO_EE_ORIGIN_ICMP:
+		too_big = ee->ee_type == ICMP4_UNREACH && ee->ee_code == 4;
+		if (too_big)
+			*info = ee->ee_info;
+		return v4 && (ee->ee_type == ICMP4_UNREACH ||
+			      ee->ee_type == ICMP4_TIME_EXCEEDED ||
+			      ee->ee_type == ICMP4_PARAM);
+	case SO_EE_ORIGIN_ICMP6:
+		if (ee->ee_type == ICMP6_TOO_BIG)
+			*info = ee->ee_info;
+		return !v4 && ee->ee_type >= ICMP6_UNREACH &&
+		       ee->ee_type <= ICMP6_PARAM;
+	case SO_EE_ORIGIN_LOCAL:
+		if (ee->ee_errno != EMSGSIZE)
+			return false;
+		*type = v4 ? ICMP4_UNREACH : ICMP6_TOO_BIG;
+		*code = v4 ? 4 : 0;
+		*info = ee->ee_info;
+		return true;
+	default:
+		return false;
+	}
+}
+
+/* tell_error() - Pass an error on to the guest, as of its own datagram */
+static void tell_error(const union flow *f, const struct sock_err *e)
+{
+	unsigned g = udp_guest_side(f);
+	const struct side *gs = &f->h.side[g], *hs = &f->h.side[!g];
+	const union addr *from = &gs->ours;
+	uint8_t type, code;
+	uint32_t info;
+
+	if (!addr_is_unicast(&gs->ours) ||
+	    !translate(&e->ee, addr_is4(&gs->peer), &type, &code, &info))
+		return;
+
+	/* A router on the way is named as it is; the destination itself, or
+	 * this host, as what the guest knows it by */
+	if (addr_is4(&e->offender) == addr_is4(from) &&
+	    addr_is_unicast(&e->offender) &&
+	    !addr_is_loopback(&e->offender) &&
+	    !addr_eq(&e->offender, &hs->peer) && !guest_is_self(&e->offender))
+		from = &e->offender;
+
+	send_icmp_error(from, type, code, info, &gs->peer, gs->peer_port,
+			&gs->ours, gs->ours_port, e->data, e->len, e->len);
+}
+
+/* error_flow() - Whose datagram it was that a listener sent in vain */
+static union flow *error_flow(const struct sock_err *e,
+			      const struct listener *l)
+{
+	union addr peer;
+	in_port_t port;
+	unsigned side;
+
+	if (!l || !addr_from_sa(&e->to, &peer, &port))
+		return NULL;
+	return flow_find(IPPROTO_UDP, PIF_HOST, &peer, port, &e->local,
+			 l->port, &side);
+}
+
+void udp_errors(int fd, const union flow *f, const struct listener *l)
+{
+	union {
+		struct cmsghdr align;
+		uint8_t buf[CTRL_ERR_MAX];
+	} ctrl;
+	uint8_t data[UDP_ERROR_DATA];
+	unsigned i;
+
+	for (i = 0; i < ERRORS_MAX; i++) {
+		struct sock_err e = { .data = data };
+		struct iovec iov = { data, sizeof(data) };
+		struct msghdr m = {
+			.msg_name = &e.to, .msg_namelen = sizeof(e.to),
+			.msg_iov = &iov, .msg_iovlen = 1,
+			.msg_control = &ctrl, .msg_controllen = sizeof(ctrl),
+		};
+		ssize_t n = recvmsg(fd, &m, MSG_ERRQUEUE | MSG_DONTWAIT);
+		const union flow *of;
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			break;
+
+		e.len = (size_t)n;
+		read_error_ctrl(&e, &m);
+		of = f ? f : error_flow(&e, l);
+		if (of)
+			tell_error(of, &e);
+	}
+	if (i < ERRORS_MAX)
+		sock_error(fd);
+}
+
+/* -------------------------------------------------------------- to the host */
+
+/* put_ctrl() - Append one piece of control data to a message */
+static void put_ctrl(struct msghdr *m, int level, int type, const void *data,
+		     size_t len)
+{
+	struct cmsghdr *c = (struct cmsghdr *)(void *)
+		((uint8_t *)m->msg_control + m->msg_controllen);
+
+	c->cmsg_level = level;
+	c->cmsg_type = type;
+	c->cmsg_len = CMSG_LEN(len);
+	memcpy(CMSG_DATA(c), data, len);
+	m->msg_controllen += CMSG_SPACE(len);
+}
+
+/* tx_to_client() - Listener: whom the message is for and as whom it leaves */
+static void tx_to_client(struct tx *t, struct msghdr *m)
+{
+	const union addr *local = &t->f->h.side[!t->g].ours;
+	int ttl = t->ttl;
+
+	m->msg_name = &t->to;
+	m->msg_namelen = t->tolen;
+
+	/* IPv4 in its own terms, also on a socket for both families */
+	if (addr_is4(local)) {
+		struct in_pktinfo i = { .ipi_spec_dst = addr_to4(local) };
+
+		put_ctrl(m, SOL_IP, IP_PKTINFO, &i, sizeof(i));
+		if (ttl != UDP_TTL_DEFAULT && ttl)
+			put_ctrl(m, SOL_IP, IP_TTL, &ttl, sizeof(ttl));
+	} else {
+		struct in6_pktinfo i = { .ipi6_addr = local->in6 };
+
+		i.ipi6_ifindex = t->f->udp.scope;
+		put_ctrl(m, SOL_IPV6, IPV6_PKTINFO, &i, sizeof(i));
+		if (ttl != UDP_TTL_DEFAULT)
+			put_ctrl(m, SOL_IPV6, IPV6_HOPLIMIT, &ttl, sizeof(ttl));
+	}
+}
+
+/* tx_msg() - Begin a message with the elements filled since @iov0 */
+static struct msghdr *tx_msg(struct tx *t, unsigned iov0, unsigned first)
+{
+	unsigned i = t->nmsg++;
+	struct msghdr *m = &out.txh[i].msg_hdr;
+
+	memset(m, 0, sizeof(*m));
+	m->msg_iov = &out.tx_iov[iov0];
+	m->msg_iovlen = t->niov - iov0;
+	m->msg_control = &out.tx_ctrl[i];
+	if (t->l)
+		tx_to_client(t, m);
+	out.tx_first[i] = first;
+	out.tx_gso[i] = false;
+	return m;
+}
+
+static void tx_segments(struct tx *t, struct msghdr *m, size_t seg)
+{
+	uint16_t v = (uint16_t)seg;
+
+	put_ctrl(m, SOL_UDP, UDP_SEGMENT, &v, sizeof(v));
+	out.tx_gso[t->nmsg - 1] = true;
+}
+
+/*
+ * tx_flush() - Send what was built
+ *
+ * Return: number of the packet from which on everything has to be sent again
+ * one by one, because the kernel refused segmentation; -1 if all is done
+ */
+static int tx_flush(struct tx *t)
+{
+	unsigned i = 0, n = t->nmsg;
+	bool again = false;
+
+	t->nmsg = t->niov = 0;
+	while (i < n) {
+		int sent = sendmmsg(t->fd, out.txh + i, n - i, MSG_DONTWAIT);
+		int e = errno;
+
+		if (sent > 0) {
+			i += (unsigned)sent;
+			again = false;
+			continue;
+		}
+		if (e == EINTR)
+			continue;
+		if (e == EAGAIN || e == ENOBUFS || e == ENOMEM) {
+			out.dropped += n - i;	/* queue full: lost */
+			break;
+		}
+		if (out.tx_gso[i] &&
+		    (e == EINVAL || e == EMSGSIZE || e == EIO)) {
+			t->f->udp.no_gso = true;
+			udp_errors(t->fd, t->l ? NULL : t->f, t->l);
+			return (int)out.tx_first[i];
+		}
+
+		/* Likely of an earlier datagram, which must not cost this one:
+		 * once more, and then it is this one's own */
+		udp_errors(t->fd, t->l ? NULL : t->f, t->l);
+		if (again) {
+			i++;
+			out.dropped++;
+		}
+		again = !again;
+	}
+	return -1;
+}
+
+/* tx_iov() - Take the payload of one datagram in; false if too scattered */
+static bool tx_iov(struct tx *t, const struct cursor *c)
+{
+	size_t len;
+	unsigned n = cur_iov(c, out.tx_iov + t->niov, TX_IOV - t->niov, &len);
+
+	if (len != cur_left(c))
+		return false;
+	t->niov += n;
+	return true;
+}
+
+/* tx_single() - One datagram, one message */
+static void tx_single(struct tx *t, const struct cursor *c)
+{
+	unsigned iov0;
+
+	if (t->nmsg == BATCH)
+		tx_flush(t);
+	iov0 = t->niov;
+	if (!tx_iov(t, c)) {
+		tx_flush(t);
+		iov0 = 0;
+		if (!tx_iov(t, c)) {
+			out.dropped++;
+			return;
+		}
+	}
+	tx_msg(t, iov0, 0);
+}
+
+/* tx_singles() - Without segmentation: super-datagrams in pieces */
+static void tx_singles(struct tx *t, const struct pkt *p, unsigned n)
+{
+	unsigned i;
+
+	for (i = 0; i < n; i++) {
+		struct cursor c = p[i].data, part;
+		size_t left;
+
+		do {
+			left = cur_left(&c);
+			if (p[i].gso_size)
+				left = MIN(left, p[i].gso_size);
+			cur_sub(&c, &part, left);
+			tx_single(t, &part);
+		} while (cur_left(&c));
+	}
+	tx_flush(t);
+}
+
+static size_t pkt_seg(const struct pkt *p)
+{
+	size_t len = cur_left(&p->data);
+
+	return p->gso_size ? MIN(len, p->gso_size) : len;
+}
+
+/*
+ * tx_group() - How many of the @n packets @p may leave as one message: all
+ * segments of one size but the last, which may be shorter
+ */
+static unsigned tx_group(const struct pkt *p, unsigned n, size_t *total)
+{
+	size_t seg = pkt_seg(p), len = cur_left(&p->data);
+	unsigned i;
+
+	*total = len;
+	if (!seg)
+		return 1;
+
+	for (i = 1; i < n && !(*total % seg); i++) {
+		len = cur_left(&p[i].data);
+		if (!len || (p[i].gso_size ? p[i].gso_size != seg : len > seg))
+			break;
+		if (*total + len > UDP_GSO_MAX ||
+		    *total + len > seg * UDP_SEGS_MAX)
+			break;
+		*total += len;
+	}
+	return i;
+}
+
+/* tx_groups() - With segmentation; see tx_flush() for what is returned */
+static int tx_groups(struct tx *t, const struct pkt *p, unsigned n)
+{
+	unsigned i = 0, j;
+	int refused;
+
+	while (i < n) {
+		unsigned iov0 = t->niov, k;
+		struct msghdr *m;
+		size_t total;
+
+		k = tx_group(p + i, n - i, &total);
+		for (j = i; j < i + k && tx_iov(t, &p[j].data); j++)
+			;
+
+		/* No room left: send what is complete and begin anew */
+		if (j < i + k || t->nmsg == BATCH) {
+			t->niov = iov0;
+			if (!t->nmsg) {
+				if (j == i) {
+					out.dropped++;
+					i++;
+				} else {
+					return (int)i;
+				}
+				continue;
+			}
+			refused = tx_flush(t);
+			if (refused >= 0)
+				return refused;
+			continue;
+		}
+
+		m = tx_msg(t, iov0, i);
+		if (total > pkt_seg(p + i))
+			tx_segments(t, m, pkt_seg(p + i));
+		i += k;
+	}
+	return tx_flush(t);
+}
+
+/* set_ttl() - Connected socket: carry the guest's TTL from now on */
+static void set_ttl(struct tx *t)
+{
+	const union addr *peer = &t->f->h.side[!t->g].peer;
+	bool multi = addr_class(peer) == ADDR_MULTICAST;
+	int ttl = t->ttl;
+
+	if (addr_is4(peer))
+		setsockopt(t->fd, SOL_IP, multi ? IP_MULTICAST_TTL : IP_TTL,
+			   &ttl, sizeof(ttl));
+	else
+		setsockopt(t->fd, SOL_IPV6, multi ? IPV6_MULTICAST_HOPS :
+			   IPV6_UNICAST_HOPS, &ttl, sizeof(ttl));
+	t->f->udp.ttl[t->g] = t->ttl;
+}
+
+void udp_out(union flow *f, const struct listener *l, const struct pkt *p,
+	     unsigned n)
+{
+	unsigned g = udp_guest_side(f), i, k;
+	const struct side *hs = &f->h.side[!g];
+	struct tx t = { .f = f, .g = g, .l = l };
+
+	t.fd = l ? l->fd : f->udp.sock[!g];
+	if (l)
+		t.tolen = addr_to_sa(&t.to, addr_is4(&hs->peer) ? AF_INET :
+				     AF_INET6, &hs->peer, hs->peer_port,
+				     f->udp.scope);
+
+	for (i = 0; i < n; i += k) {
+		int refused = 0;
+
+		t.ttl = p[i].ttl;
+		for (k = 1; i + k < n && p[i + k].ttl == t.ttl; k++)
+			;
+		if (!l && t.ttl != f->udp.ttl[g])
+			set_ttl(&t);
+
+		if (sock_features()->udp_gso && !f->udp.no_gso)
+			refused = tx_groups(&t, p + i, k);
+		if (refused >= 0)
+			tx_singles(&t, p + i + refused, k - (unsigned)refused);
+	}
+}

@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * udp_out.h - datagrams to the host, and the errors that come back of them
+ */
+#ifndef UDP_OUT_H
+#define UDP_OUT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/socket.h>
+
+#include "flow.h"
+#include "fwd_listen.h"
+#include "hdr.h"
+
+#define UDP_SEGS_MAX	64	/* UDP_MAX_SEGMENTS of older kernels */
+#define UDP_GSO_MAX	65000	/* payload of a super-datagram */
+#define UDP_TTL_DEFAULT	64	/* net.ipv4.ip_default_ttl */
+#define UDP_ERROR_DATA	1232	/* quoted at most (RFC 4443 2.4 (c)) */
+
+/* udp_guest_side() - Which side of a flow is the guest */
+static inline unsigned udp_guest_side(const union flow *f)
+{
+	return f->h.side[0].pif == PIF_GUEST ? 0 : 1;
+}
+
+/*
+ * udp_out() - Send the guest's datagrams on
+ * @l:		listener to use, or NULL: the flow's own socket
+ * @p:		@n of them, all of flow @f
+ */
+void udp_out(union flow *f, const struct listener *l, const struct pkt *p,
+	     unsigned n);
+
+/*
+ * udp_errors() - Empty the error queue of a socket, and tell the guest
+ * @f:		the flow it belongs to, or NULL: listener @l
+ *
+ * Also clears the pending error, so that EPOLLERR cannot come back for
+ * something that was seen already.
+ */
+void udp_errors(int fd, const union flow *f, const struct listener *l);
+
+/*
+ * udp_pktinfo() - Our address, from packet info of either kind
+ * @dst:	IPv4: take the packet's destination, which is all that the
+ *		kernel fills in for errors, and not the address to reply from,
+ *		which differs for broadcasts
+ * @scope:	interface, set for IPv6
+ * Return: false if @c is neither kind
+ */
+bool udp_pktinfo(const struct cmsghdr *c, bool dst, union addr *local,
+		 uint32_t *scope);
+
+#endif /* UDP_OUT_H */
