@@ -50,8 +50,6 @@
 #define IP6_MF		0x0001
 #define IP6_OFF		0xfff8
 
-#define IP6_EXT_MAX	8	/* headers in front of the fragment header */
-
 /* What identifies a datagram: RFC 791 3.2, RFC 8200 4.5 */
 struct key {
 	union addr	src, dst;
@@ -175,7 +173,7 @@ static bool read_ip4(struct piece *p, struct cursor *c)
 static bool read_ip6(struct piece *p, struct cursor *c)
 {
 	uint8_t *ip = take(p, c, IP6_HLEN), *ext, fh[8], next;
-	uint32_t left, field, i;
+	uint32_t left, field;
 
 	if (!ip || ip[0] >> 4 != 6)
 		return false;
@@ -186,12 +184,11 @@ static bool read_ip6(struct piece *p, struct cursor *c)
 	p->nextat = (uint32_t)(ip + 6 - p->head);
 	next = ip[6];
 
-	for (i = 0; next != IPPROTO_FRAGMENT; i++) {
+	while (next != IPPROTO_FRAGMENT) {	/* as long as p->head has room */
 		uint32_t n;
 
-		if (i == IP6_EXT_MAX ||
-		    (next != IPPROTO_HOPOPTS && next != IPPROTO_ROUTING &&
-		     next != IPPROTO_DSTOPTS))
+		if (next != IPPROTO_HOPOPTS && next != IPPROTO_ROUTING &&
+		    next != IPPROTO_DSTOPTS)
 			return false;
 
 		ext = take(p, c, 8);

@@ -184,7 +184,8 @@ static union addr namespace_addr(const union addr *src)
 static bool to_namespace(uint8_t proto, const struct side *ini, in_port_t port,
 			 struct side *tgt)
 {
-	if (!fwd.c.splice || !addr_is_loopback(&ini->peer))
+	if (!fwd.c.splice || proto != IPPROTO_TCP ||
+	    !addr_is_loopback(&ini->peer))
 		return false;
 
 	if (fwd.c.host_lo_to_ns_lo)
@@ -271,11 +272,4 @@ enum fwd_verdict fwd_target(uint8_t proto, const struct side *ini,
 const struct ruleset *fwd_rules(enum fwd_table t)
 {
 	return &fwd.c.rules[t];
-}
-
-const char *fwd_outbound_if(const union addr *dst)
-{
-	const char *name = net_of(dst)->outbound_if;
-
-	return *name && !addr_is_loopback(dst) ? name : NULL;
 }

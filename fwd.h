@@ -43,7 +43,7 @@ struct fwd_net {
 	union addr	map_guest_addr;
 	union addr	dns_forward, dns_host;
 	union addr	outbound;	/* source of host sockets */
-	char		outbound_if[IFNAMSIZ];
+	char		outbound_if[IFNAMSIZ];	/* for sock_outbound_if() */
 };
 
 enum fwd_table { FWD_TCP_IN, FWD_UDP_IN, FWD_TCP_NS, FWD_UDP_NS, FWD_TABLES };
@@ -72,9 +72,5 @@ enum fwd_verdict fwd_target(uint8_t proto, const struct side *ini,
 
 /* fwd_rules() - The rule table of one direction and protocol */
 const struct ruleset *fwd_rules(enum fwd_table t);
-
-/* fwd_outbound_if() - Interface to bind sockets to for destination @dst, or
- * NULL (always for loopback destinations) */
-const char *fwd_outbound_if(const union addr *dst);
 
 #endif /* FWD_H */

@@ -11,6 +11,7 @@
 
 #include "arp.h"
 #include "dhcp.h"
+#include "dhcpv6.h"
 #include "frag.h"
 #include "guest.h"
 #include "hdr.h"
@@ -22,6 +23,7 @@
 #include "util.h"
 
 #define DHCP_SERVER_PORT	67
+#define DHCPV6_SERVER_PORT	547
 
 static struct {
 	struct input_conf	conf;
@@ -56,7 +58,8 @@ static bool same_run(const struct pkt *a, const struct pkt *b)
 static void udp_run(const struct pkt *p, unsigned n)
 {
 	/* Requests to servers of ours come one by one */
-	if (p->dport == DHCP_SERVER_PORT && dhcp_input(p)) {
+	if ((p->dport == DHCP_SERVER_PORT && dhcp_input(p)) ||
+	    (p->dport == DHCPV6_SERVER_PORT && dhcpv6_input(p))) {
 		if (n > 1)
 			udp_run(p + 1, n - 1);
 		return;

@@ -17,11 +17,13 @@
 #include <sys/ioctl.h>
 #include <sys/signalfd.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "conf.h"
 #include "conf_host.h"
 #include "csum.h"
+#include "dhcpv6.h"
 #include "ev.h"
 #include "flow.h"
 #include "frag.h"
@@ -284,6 +286,7 @@ static void modules_init(const struct conf *c)
 	frag_init();
 	input_init(&in);
 	ndp_init();
+	dhcpv6_init(time(NULL));
 }
 
 /* For the loopback bypass there must be a way to make sockets in the namespace
@@ -364,6 +367,8 @@ int main(int argc, char **argv)
 	ev_init();
 	signals_init();
 	sock_init(c->template_ifi[GUEST_V6], c->freebind);
+	sock_outbound_if(c->fwd.net[GUEST_V4].outbound_if,
+			 c->fwd.net[GUEST_V6].outbound_if);
 	fwd_init(&c->fwd);
 	listen_all(c->guest.net[GUEST_V4].on, c->guest.net[GUEST_V6].on);
 

@@ -268,18 +268,28 @@ static void watch_pid(pid_t pid)
 	pasta.watch_fd = (int)syscall(SYS_pidfd_open, pid, 0);
 	if (pasta.watch_fd >= 0)
 		pasta.watch = WATCH_PIDFD;
-	else if (errno == ESRCH)
-		die("No process %d", pid);
 }
 
-/* Reading the link says more than its existence: that of a dead process whose
- * parent has not asked for it yet leads nowhere, but is still there */
 static bool entry_there(void)
 {
-	char c;
-
-	return readlinkat(pasta.dir, pasta.entry, &c, 1) >= 0 ||
+	return !faccessat(pasta.dir, pasta.entry, F_OK, AT_SYMLINK_NOFOLLOW) ||
 	       (errno != ENOENT && errno != ESRCH && errno != ENOTDIR);
+}
+
+/* The process that @path in procfs is about, or 0. A dead one keeps its
+ * entries until its parent asks for it, a pidfd tells at once. The numbers in
+ * /proc must be those of our PID namespace, though */
+static pid_t procfs_pid(const char *path)
+{
+	char self[16] = "";
+	int pid, end = 0;
+
+	if (sscanf(path, "/proc/%d/ns/net%n", &pid, &end) != 1 || !end ||
+	    path[end] || pid <= 0 ||
+	    readlink("/proc/self", self, sizeof(self) - 1) < 0 ||
+	    atoi(self) != getpid())
+		return 0;
+	return pid;
 }
 
 /* Watch for the entry @path to go away. The directory stays open, since there
@@ -391,6 +401,8 @@ static void join(const struct conf *c)
 			      c->netns);
 		if (rc >= (int)sizeof(net))
 			die("%s: path too long", c->netns);
+		if (c->netns_quit && procfs_pid(net))
+			watch_pid(procfs_pid(net));
 	}
 	if (*c->userns)
 		(void)str_copy(user, sizeof(user), c->userns);

@@ -43,6 +43,7 @@
 static struct {
 	unsigned ifindex;
 	bool freebind;
+	char outbound_if[2][IFNAMSIZ];		/* IPv4, IPv6 */
 	struct sock_features features;
 } host;
 
@@ -110,9 +111,10 @@ static union addr source_of(const struct side *s, bool *wild)
 
 static int bind_outbound_if(int fd, const struct side *s)
 {
-	const char *ifname = fwd_outbound_if(&s->peer);
+	const char *ifname = host.outbound_if[!addr_is4(&s->peer)];
 
-	return ifname && *ifname ? bind_dev(fd, ifname) : 0;
+	return *ifname && !addr_is_loopback(&s->peer) ? bind_dev(fd, ifname) :
+							0;
 }
 
 static bool probe(int family, int type, int level, int name, int v)
@@ -281,6 +283,11 @@ int sock_ping(const struct side *s)
 	if (ret)
 		return fail(fd, ret);
 
+	/* Ping sockets are made with address reuse on, and the kernel delivers
+	 * by identifier alone: two with one identifier would steal each
+	 * other's replies */
+	set_int(fd, SOL_SOCKET, SO_REUSEADDR, 0);
+
 	src = source_of(s, &wild);
 	ret = bind_to(fd, family, &src, s->ours_port, host.ifindex);
 	if (ret == -EADDRINUSE)
@@ -290,12 +297,18 @@ int sock_ping(const struct side *s)
 	return ret ? fail(fd, ret) : fd;
 }
 
+void sock_outbound_if(const char *if4, const char *if6)
+{
+	str_copy(host.outbound_if[0], IFNAMSIZ, if4);
+	str_copy(host.outbound_if[1], IFNAMSIZ, if6);
+}
+
 /* listen_family() - Which family to open, and whether IPv6 alone */
 static int listen_family(const struct fwd_rule *rule, bool v4, bool v6,
 			 bool *only6)
 {
 	*only6 = false;
-	if (!addr_is_none(&rule->addr)) {
+	if (!addr_is_none(&rule->addr) || rule->v6any) {
 		if (addr_is4(&rule->addr))
 			return v4 ? AF_INET : -EAFNOSUPPORT;
 		*only6 = true;

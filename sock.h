@@ -24,6 +24,10 @@ struct sock_features {
  * destinations (0: none); @freebind for listeners */
 void sock_init(unsigned ifindex, bool freebind);
 
+/* sock_outbound_if() - Interfaces (empty: any) that sockets of each family are
+ * bound to, unless they lead to loopback addresses */
+void sock_outbound_if(const char *if4, const char *if6);
+
 const struct sock_features *sock_features(void);
 
 /*

@@ -84,8 +84,17 @@ static void reset_guest(union flow *f)
 {
 	if (log_shown(LOG_LVL_DEBUG))
 		debug("%s: reset", flow_str(f));
-	tcp_send_flags(f, TH_RST | TH_ACK);
-	finish(f);
+	if (tcp_send_flags(f, TH_RST | TH_ACK)) {
+		finish(f);
+		return;
+	}
+	/* Without it, the guest might wait for ever: try again */
+	hold_free(&f->tcp.hold);
+	if (f->tcp.sock >= 0)
+		close(f->tcp.sock);
+	f->tcp.sock = -1;
+	f->tcp.state = TS_RESET;
+	flow_wake(f);
 }
 
 void tcp_abort(union flow *f)
@@ -188,9 +197,10 @@ static void settle(union flow *f)
 			return;
 		}
 	}
-	if (t->flags & TF_HOST_SHUT && t->flags & TF_FIN_ACKED) {
+	if (t->flags & TF_HOST_SHUT && t->flags & TF_FIN_ACKED &&
+	    !(t->flags & TF_ACK_NOW)) {
 		/* Unread bytes would turn our FIN into a reset */
-		tcp_consume(f, true);
+		tcp_consume(f);
 		finish(f);
 		return;
 	}
@@ -215,7 +225,7 @@ static void setup(union flow *f, unsigned side, int fd, uint8_t state)
 	t->sock = fd;
 	t->state = state;
 	t->side = (uint8_t)side;
-	t->flags = TF_CHATTY;
+	t->flags = TF_CHATTY | TF_RX_DRY;	/* dry until an event says */
 	t->snd_una = t->snd_nxt = initial_seq(s);
 	t->consumed = t->peek_at = t->snd_una + 1;
 	t->label = t->snd_una * 0x9e3779b1U >> 12;
@@ -232,6 +242,8 @@ static void take_syn(union flow *f, const struct pkt *p)
 
 	seg_opts_parse(p, &o);
 	t->mss = MIN(t->mss, MAX(o.mss, 48));
+	t->flags &= ~(uint32_t)TF_WSCALE;
+	t->snd_ws = 0;
 	if (o.has_ws) {
 		t->flags |= TF_WSCALE;
 		t->snd_ws = o.ws;
@@ -297,6 +309,13 @@ static void tcp_syn(const struct pkt *p)
 		arm(f);
 }
 
+/* Any descriptor will do, but not a duplicate of the listener: that would keep
+ * its port when it is closed */
+static int spare(void)
+{
+	return socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+}
+
 /* With no descriptor left the backlog would wake us for ever: accept with the
  * spare one and reset */
 static void shed(int listen_fd)
@@ -312,7 +331,7 @@ static void shed(int listen_fd)
 	fd = accept4(listen_fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 	if (fd >= 0)
 		sock_reset(fd);
-	run.spare_fd = dup(listen_fd);
+	run.spare_fd = spare();
 }
 
 static void accepted(const struct listener *l, int fd,
@@ -367,7 +386,7 @@ void tcp_accept_ready(union ev_ref ref, uint32_t mask)
 	if (!l)
 		return;
 	if (run.spare_fd < 0)
-		run.spare_fd = dup(l->fd);
+		run.spare_fd = spare();
 	for (i = 0; i < ACCEPT_BUDGET; i++) {
 		union sockaddr_any sa;
 		socklen_t len = sizeof(sa);
@@ -446,6 +465,39 @@ static bool deliver(union flow *f)
 	return true;
 }
 
+/* The sequence number that would continue the run */
+static uint32_t run_end(const struct tcp_flow *t)
+{
+	return t->rcv_nxt + run.bytes + run.fin;
+}
+
+/* The guest wants to know whether the peer lives: so do we, then */
+static void keepalive(struct tcp_flow *t)
+{
+	int on = 1;
+
+	if (t->flags & TF_KEEPALIVE)
+		return;
+	t->flags |= TF_KEEPALIVE;
+	if (setsockopt(t->sock, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on)))
+		debug_perror("SO_KEEPALIVE");
+}
+
+/* What lies beyond the window we announced is not for us: RFC 9293 3.10.7.4.
+ * A bare FIN at its edge is: it needs no room */
+static void cut_to_window(struct tcp_flow *t, struct pkt *p)
+{
+	uint32_t room = t->rcv_edge - p->tcp.seq;
+
+	if (seq_lt(t->rcv_edge, p->tcp.seq))
+		room = 0;
+	if (cur_left(&p->data) <= room)
+		return;
+	cur_trim(&p->data, room);
+	p->tcp.flags &= (uint8_t)~TH_FIN;
+	t->flags |= TF_ACK_NOW;
+}
+
 /* Payload and FIN of one segment join the run if they are next in order */
 static bool gather(union flow *f, struct pkt *p)
 {
@@ -454,15 +506,19 @@ static bool gather(union flow *f, struct pkt *p)
 	if (!seg_len(p)) {
 		/* A bare ACK below the window asks for an answer (keep-alive);
 		 * above it we have lost something */
-		if (p->tcp.seq != t->rcv_nxt + run.bytes)
+		if (p->tcp.seq != run_end(t))
 			t->flags |= TF_ACK_NOW;
+		if (p->tcp.seq == run_end(t) - 1)
+			keepalive(t);
 		return true;
 	}
-	if (t->flags & TF_GUEST_FIN || run.fin ||
-	    !seg_trim(p, t->rcv_nxt + run.bytes)) {
+	if (p->tcp.seq == run_end(t) - 1 && seg_len(p) == 1)
+		keepalive(t);
+	if (t->flags & TF_GUEST_FIN || run.fin || !seg_trim(p, run_end(t))) {
 		t->flags |= TF_ACK_NOW;
 		return true;
 	}
+	cut_to_window(t, p);
 	while (cur_left(&p->data)) {
 		size_t len;
 
@@ -479,7 +535,8 @@ static bool gather(union flow *f, struct pkt *p)
 				return true;
 		}
 	}
-	run.fin = p->tcp.flags & TH_FIN;
+	if (p->tcp.flags & TH_FIN)
+		run.fin = true;
 	return true;
 }
 
@@ -506,6 +563,20 @@ static void ack_advance(union flow *f, uint32_t ack)
 	}
 }
 
+/* What the guest threw away while its window was closed goes again at once */
+static void window_opens(union flow *f)
+{
+	struct tcp_flow *t = &f->tcp;
+
+	t->retries = 0;				/* those were probes */
+	rto_restart(t);
+	if (t->snd_una != t->snd_nxt && !(t->flags & TF_RECOVER)) {
+		t->flags |= TF_RECOVER;
+		t->recover = t->snd_nxt;
+		tcp_resend(f);
+	}
+}
+
 /* Acknowledgement and window; false to ignore the rest of the segment */
 static bool take_ack(union flow *f, const struct pkt *p)
 {
@@ -527,6 +598,8 @@ static bool take_ack(union flow *f, const struct pkt *p)
 		t->recover = t->snd_nxt;
 		tcp_resend(f);
 	}
+	if (!t->snd_wnd && wnd && t->state == TS_OPEN)
+		window_opens(f);
 	t->snd_wnd = wnd;
 	return true;
 }
@@ -549,8 +622,6 @@ static bool take_synack(union flow *f, const struct pkt *p)
 	if ((p->tcp.flags & (TH_SYN | TH_ACK)) != (TH_SYN | TH_ACK))
 		return true;
 	take_syn(f, p);
-	if (!(t->flags & TF_WSCALE))
-		t->snd_ws = 0;
 	t->snd_una = t->snd_nxt;
 	t->state = TS_OPEN;
 	t->retries = 0;
@@ -568,12 +639,13 @@ static bool segment(union flow *f, struct pkt *p)
 {
 	struct tcp_flow *t = &f->tcp;
 
+	if (t->state == TS_RESET)
+		return false;
 	if (t->state == TS_SYN_SENT)
 		return take_synack(f, p);
 
 	if (p->tcp.flags & TH_RST) {
-		if (t->state == TS_CONNECTING ||
-		    p->tcp.seq == t->rcv_nxt + run.bytes) {
+		if (t->state == TS_CONNECTING || p->tcp.seq == run_end(t)) {
 			if (!deliver(f))
 				return false;
 			reset_host(f);
@@ -584,8 +656,12 @@ static bool segment(union flow *f, struct pkt *p)
 			t->flags |= TF_ACK_NOW;		/* challenge */
 		return true;
 	}
-	if (t->state == TS_CONNECTING)
-		return true;			/* a repeated SYN */
+	if (t->state == TS_CONNECTING) {
+		/* A repeated SYN, or a new attempt from the same port */
+		if ((p->tcp.flags & (TH_SYN | TH_ACK)) == TH_SYN)
+			take_syn(f, p);
+		return true;
+	}
 	if (p->tcp.flags & TH_SYN) {
 		if (t->state == TS_SYN_RCVD && p->tcp.seq == t->rcv_nxt - 1)
 			tcp_send_flags(f, TH_SYN | TH_ACK);
@@ -595,13 +671,13 @@ static bool segment(union flow *f, struct pkt *p)
 	}
 	if (!(p->tcp.flags & TH_ACK))
 		return true;
+	if (t->state == TS_SYN_RCVD && p->tcp.ack != t->snd_nxt) {
+		tcp_send_rst_for(p);
+		return true;
+	}
 	if (!take_ack(f, p))
 		return true;
-	if (t->state == TS_SYN_RCVD) {
-		if (p->tcp.ack != t->snd_nxt)
-			return true;
-		t->state = TS_OPEN;
-	}
+	t->state = TS_OPEN;
 	return gather(f, p);
 }
 
@@ -635,7 +711,9 @@ void tcp_input(const struct pkt *p, unsigned n)
 	}
 	if (!f || !deliver(f))
 		return;
-	if (!tcp_consume(f, false))
+	if (f->tcp.flags & TF_URGENT)
+		f->tcp.flags &= ~(uint32_t)TF_RX_DRY;
+	if (!tcp_consume(f))
 		reset_guest(f);
 	else
 		settle(f);
@@ -670,6 +748,17 @@ static bool drain_hold(union flow *f)
 	return true;
 }
 
+/* The urgent byte is one like any other for us, but reads will stop before it;
+ * left out of line, it would put all offsets wrong */
+static void urgent(struct tcp_flow *t)
+{
+	int on = 1;
+
+	t->flags |= TF_URGENT;
+	if (setsockopt(t->sock, SOL_SOCKET, SO_OOBINLINE, &on, sizeof(on)))
+		debug_perror("SO_OOBINLINE");
+}
+
 void tcp_sock_ready(union ev_ref ref, uint32_t mask)
 {
 	union flow *f = flow_at(ref);
@@ -689,7 +778,7 @@ void tcp_sock_ready(union ev_ref ref, uint32_t mask)
 		return;
 	}
 	if (mask & EPOLLPRI)
-		t->flags |= TF_URGENT;
+		urgent(t);
 	if (mask & (EPOLLRDHUP | EPOLLHUP))
 		t->flags |= TF_RDHUP;
 	if (mask & (EPOLLIN | EPOLLPRI | EPOLLRDHUP | EPOLLHUP))
@@ -708,7 +797,11 @@ void tcp_sock_ready(union ev_ref ref, uint32_t mask)
 
 void tcp_resume(union flow *f)
 {
-	if (f->h.type == FLOW_TCP)
+	if (f->h.type != FLOW_TCP)
+		return;
+	if (f->tcp.state == TS_RESET)
+		reset_guest(f);
+	else
 		settle(f);
 }
 
@@ -720,7 +813,11 @@ static bool timed_out(union flow *f)
 	struct tcp_flow *t = &f->tcp;
 	unsigned limit = t->state == TS_OPEN ? WIN_DATA_TRIES : WIN_SYN_TRIES;
 
-	if (t->retries >= limit && t->snd_una != t->snd_nxt) {
+	/* A closed window may stay so while probes are answered: RFC 9293
+	 * 3.8.6.1 */
+	if (t->retries >= limit && t->snd_una != t->snd_nxt &&
+	    (t->snd_wnd || t->state != TS_OPEN ||
+	     now_ms() - t->active > 2 * (WIN_RTO_MAX / MSEC))) {
 		debug("%s: the guest does not answer", flow_str(f));
 		tcp_abort(f);
 		return false;
@@ -756,6 +853,10 @@ void tcp_timer(struct timer *timer)
 	union flow *f = flow_of_timer(timer);
 	struct tcp_flow *t = &f->tcp;
 
+	if (t->state == TS_RESET) {
+		reset_guest(f);
+		return;
+	}
 	if (t->flags & TF_ACK_DUE && (int32_t)(t->ack_at - now_ms()) <= 0) {
 		/* Nothing to ride on came: do not wait the next time */
 		t->flags &= ~(uint32_t)(TF_CHATTY | TF_ACK_DUE);

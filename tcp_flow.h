@@ -18,6 +18,7 @@ enum tcp_state {
 	TS_SYN_SENT,		/* SYN sent to the guest (inbound) */
 	TS_SYN_RCVD,		/* SYN+ACK sent to the guest, no ACK yet */
 	TS_OPEN,		/* established; ends tracked by flags */
+	TS_RESET,		/* over, but the guest could not be told yet */
 };
 
 enum tcp_flow_flag {
@@ -74,7 +75,6 @@ struct tcp_flow {
 	uint8_t		retries;	/* of the retransmission timer */
 	uint8_t		dupacks;
 	uint8_t		side;		/* which side of the flow is the guest */
-	uint8_t		lazy;		/* peeks since the last consume */
 };
 
 #endif /* TCP_FLOW_H */

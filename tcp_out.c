@@ -13,9 +13,11 @@
  *        [------------ host socket's receive queue ------------]
  *
  * What precedes the wanted byte is skipped by SO_PEEK_OFF, or, if it is little
- * or the kernel has no such thing, by reading it into a scratch buffer. For
- * the same reason small acknowledged amounts are consumed lazily: a request
- * and response connection needs no system call for it.
+ * or the kernel has no such thing, by reading it into a scratch buffer.
+ *
+ * What is acknowledged is consumed at once, be it ever so little: a few bytes
+ * left behind keep the whole buffer they came in, and that can be most of the
+ * receive window.
  */
 #include "tcp_out.h"
 
@@ -37,8 +39,6 @@
 #define SKIP_MAX	4096U		/* bytes rather read than SO_PEEK_OFF */
 #define SKIP_SCRATCH	65536U
 #define SKIP_IOVS	16		/* scratch repeated: kernels without */
-#define LAZY_BYTES	2048U		/* acknowledged bytes left alone */
-#define LAZY_PEEKS	8		/* ... but not in many small buffers */
 
 #define TCP_TTL		255
 
@@ -69,7 +69,7 @@ static uint32_t send_room(int fd)
 /* The window field for the next segment; moves the right edge, never back */
 static uint16_t window(struct tcp_flow *t, bool syn)
 {
-	uint32_t room = 0, win, edge;
+	uint32_t room = 0, win, edge, round;
 	unsigned ws = syn || !(t->flags & TF_WSCALE) ? 0 : t->rcv_ws;
 
 	if (t->flags & TF_ROOM_LOW && !t->hold.len) {
@@ -81,8 +81,10 @@ static uint16_t window(struct tcp_flow *t, bool syn)
 			   room, t->rcv_mss);
 	edge = seq_max(t->rcv_edge, t->rcv_nxt + win);
 
-	/* RFC 7323 2.3 leaves rounding to us: up, so that it never shrinks */
-	win = (edge - t->rcv_nxt + (1U << ws) - 1) >> ws;
+	/* RFC 7323 2.3 leaves rounding to us: up, so that it never shrinks -
+	 * but with tiny segments it would never end either */
+	round = t->hold.len > WIN_RCV_MAX ? 0 : (1U << ws) - 1;
+	win = (edge - t->rcv_nxt + round) >> ws;
 	if (win > UINT16_MAX)
 		win = UINT16_MAX;
 	t->rcv_edge = seq_max(t->rcv_edge, t->rcv_nxt + (win << ws));
@@ -188,7 +190,7 @@ void tcp_send_rst_for(const struct pkt *p)
 	uint8_t flags;
 	size_t n;
 
-	if (p->tcp.flags & TH_RST)
+	if (p->tcp.flags & TH_RST || !addr_is_unicast(&p->dst))
 		return;
 	flags = seg_rst_for(p, &seq, &ack);
 	if (tap_reserve(&slot, 1, HDR_ROOM, 0) != 1)
@@ -206,18 +208,17 @@ void tcp_send_rst_for(const struct pkt *p)
 
 /* -------------------------------------------------------------- data */
 
-bool tcp_consume(union flow *f, bool all)
+bool tcp_consume(union flow *f)
 {
 	struct tcp_flow *t = &f->tcp;
 	uint32_t end = t->snd_una, n;
 
 	if (t->flags & TF_FIN_ACKED)
 		end--;			/* a FIN is no byte of the socket */
-	n = end - t->consumed;
-	if (!n || (!all && n < LAZY_BYTES && t->lazy < LAZY_PEEKS))
+	if (seq_le(end, t->consumed))		/* below: our SYN is not acked */
 		return true;
 
-	while (n) {
+	for (n = end - t->consumed; n;) {
 		ssize_t r = recv(t->sock, NULL, n, MSG_TRUNC | MSG_DONTWAIT);
 
 		if (r < 0 && errno == EINTR)
@@ -229,7 +230,6 @@ bool tcp_consume(union flow *f, bool all)
 	}
 	if (seq_lt(t->peek_at, t->consumed))	/* so does the kernel */
 		t->peek_at = t->consumed;
-	t->lazy = 0;
 	return true;
 }
 
@@ -242,7 +242,8 @@ static unsigned skip_to(struct tcp_flow *t, uint32_t seq, struct iovec *iov,
 	unsigned n = 0;
 
 	*skip = 0;
-	if (!(t->flags & TF_PEEK_OFF) && off > SKIP_MAX &&
+	if (!(t->flags & TF_PEEK_OFF) &&
+	    (off > SKIP_MAX || t->flags & TF_URGENT) &&
 	    sock_features()->tcp_peek_off) {
 		t->flags |= TF_PEEK_OFF;
 		t->peek_at = seq - 1;		/* anything but seq */
@@ -267,15 +268,16 @@ static unsigned skip_to(struct tcp_flow *t, uint32_t seq, struct iovec *iov,
 }
 
 /*
- * peek() - Fill @slot[0..n) with bytes from sequence @seq on, @want at most
+ * peek() - Fill @slot[0..n) with bytes from sequence @seq on, @want at most;
+ * it is lowered to what was asked of the socket
  * Return: bytes; 0 at the end of data; -errno, -EAGAIN without data
  */
 static ssize_t peek(struct tcp_flow *t, uint32_t seq, struct tap_slot *slot,
-		    int n, size_t want)
+		    int n, uint32_t *want)
 {
 	struct iovec iov[SKIP_IOVS + TAP_BATCH * 2];
 	struct msghdr msg = { .msg_iov = iov };
-	size_t skip, left = want;
+	size_t skip, left = *want;
 	unsigned k = skip_to(t, seq, iov, &skip), j;
 	ssize_t got;
 	int i;
@@ -291,6 +293,7 @@ static ssize_t peek(struct tcp_flow *t, uint32_t seq, struct tap_slot *slot,
 		}
 	}
 	msg.msg_iovlen = k;
+	*want -= (uint32_t)left;	/* more pieces than we can describe */
 
 	do
 		got = recvmsg(t->sock, &msg, MSG_PEEK | MSG_DONTWAIT);
@@ -303,7 +306,7 @@ static ssize_t peek(struct tcp_flow *t, uint32_t seq, struct tap_slot *slot,
 		return got - (ssize_t)skip;
 
 	/* Behind skipped bytes the end is not told apart from "not yet" */
-	if (skip && !(t->flags & TF_RDHUP))
+	if (skip && (!(t->flags & TF_RDHUP) || t->flags & TF_URGENT))
 		return -EAGAIN;
 	return 0;
 }
@@ -344,7 +347,7 @@ static enum tcp_verdict send_range(union flow *f, uint32_t seq, uint32_t limit,
 		return TCP_MORE;
 	limit = MIN(limit, (uint32_t)(n - 1) * chunk + (uint32_t)slot[n - 1].room);
 
-	got = peek(t, seq, slot, n, limit);
+	got = peek(t, seq, slot, n, &limit);
 	if (got <= 0) {
 		tap_commit(slot, n, 0, false);
 		if (got < 0 && got != -EAGAIN)
@@ -354,11 +357,10 @@ static enum tcp_verdict send_range(union flow *f, uint32_t seq, uint32_t limit,
 			t->flags |= TF_HOST_EOF;
 		return TCP_OK;
 	}
-	if (got < (ssize_t)limit) {
+	if (got < (ssize_t)limit && !(t->flags & TF_URGENT)) {
 		t->flags |= TF_RX_DRY;
 		/* All there was, and the end was announced: FIN rides along */
-		fin = t->flags & TF_RDHUP && !(t->flags & TF_URGENT) &&
-		      seq == t->snd_nxt;
+		fin = t->flags & TF_RDHUP && seq == t->snd_nxt;
 	}
 
 	win = window(t, false);
@@ -405,8 +407,6 @@ enum tcp_verdict tcp_send_data(union flow *f)
 			return TCP_OK;
 		if (!budget)
 			return TCP_MORE;
-		if (++t->lazy > LAZY_PEEKS && !tcp_consume(f, false))
-			return TCP_RESET;
 		v = send_range(f, t->snd_nxt, MIN(room - flight, budget),
 			       frames, &sent);
 		if (sent && !(t->flags & TF_RTT_BUSY)) {

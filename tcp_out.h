@@ -42,8 +42,8 @@ bool tcp_send_probe(union flow *f);
 /* tcp_send_rst_for() - Reset in answer to a segment of no connection */
 void tcp_send_rst_for(const struct pkt *p);
 
-/* tcp_consume() - Take out of the host socket what the guest has acknowledged;
- * @all: also if it is only a little. False if the socket failed */
-bool tcp_consume(union flow *f, bool all);
+/* tcp_consume() - Take out of the host socket what the guest has acknowledged.
+ * False if the socket failed */
+bool tcp_consume(union flow *f);
 
 #endif /* TCP_OUT_H */

@@ -33,8 +33,10 @@
 #define EVENTS		(EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET)
 #define COPY_MAX	(32U << 10)
 #define BULK_MIN	(16U << 10)	/* less than this: copy the next */
-#define PIPE_SIZE	(256 << 10)	/* of whole pages; a slot may hold 32 */
-#define PIPE_BYTES	(1U << 20)	/* asked for at once */
+#define PIPE_SIZE	(1 << 20)	/* all that an ordinary user may have */
+#define PIPE_SMALL	(256 << 10)	/* when he has many already */
+#define PIPE_BYTES	(8U << 20)	/* asked for at once: a slot may hold
+					 * more than one page */
 #define BUDGET		16		/* rounds per direction and event */
 #define PIPES_MAX	32		/* in store */
 #define SOCKS_MAX	32		/* in store, per family */
@@ -119,8 +121,8 @@ static bool pipe_take(int p[2])
 		p[0] = p[1] = -1;
 		return false;
 	}
-	/* Refused when this user has many of them: slower, that is all */
-	(void)fcntl(p[1], F_SETPIPE_SZ, PIPE_SIZE);
+	if (fcntl(p[1], F_SETPIPE_SZ, PIPE_SIZE) < 0)
+		(void)fcntl(p[1], F_SETPIPE_SZ, PIPE_SMALL);
 	return true;
 }
 
@@ -228,6 +230,7 @@ static int fill_pipe(struct splice_flow *s, unsigned d)
 static int copy(struct splice_flow *s, unsigned d)
 {
 	ssize_t n, sent;
+	int more;
 
 	do
 		n = recv(s->sock[d], store.buf, COPY_MAX, MSG_DONTWAIT);
@@ -243,9 +246,12 @@ static int copy(struct splice_flow *s, unsigned d)
 	else if (!(s->flags[d] & SF_HUP))
 		s->flags[d] &= (uint8_t)~SF_READABLE;
 
+	/* If the end has come as well, it is read next, and shutdown() sends
+	 * both in one segment */
+	more = s->flags[d] & SF_HUP ? MSG_MORE : 0;
 	do
 		sent = send(s->sock[!d], store.buf, (size_t)n,
-			    MSG_DONTWAIT | MSG_NOSIGNAL);
+			    MSG_DONTWAIT | MSG_NOSIGNAL | more);
 	while (sent < 0 && errno == EINTR);
 	if (sent == n)
 		return 0;

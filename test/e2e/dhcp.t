@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0-or-later
 """What a guest that configures itself gets: real DHCP clients, the kernel's own
-autoconfiguration, and what rdisc6 and ndisc6 make of our advertisements."""
+autoconfiguration, and what rdisc6 makes of our advertisements."""
 import os
 import re
 import shutil
@@ -28,6 +28,12 @@ BOUND|REBOOT|RENEW|bound|renew)
 	ip addr add "$ip/$mask" dev "$interface"
 	[ -z "$mtu" ] || ip link set "$interface" mtu "$mtu"
 	ip route replace default via "$router" dev "$interface"
+	;;
+*6)
+	env | sort >"$OUT.tmp"
+	[ -z "$new_ip6_address" ] || ip -6 addr replace \
+		"$new_ip6_address/$new_ip6_prefixlen" dev "$interface" nodad
+	mv "$OUT.tmp" "$OUT.$reason"
 	;;
 esac
 exit 0
@@ -116,6 +122,107 @@ def udhcpc():
            t.get("lease") == "4294967295", f"{name}: options", t)
 
 
+def link_local(p, dev):
+    wait_for("link-local", lambda: re.search(
+        r"inet6 fe80\S+ scope link\s*(?!.*tentative)",
+        ip(p.guest, f"-6 addr show dev {dev} -tentative").stdout))
+
+
+class Dhclient6:
+    """One run: what its script was told at @reason is .told, what it said
+    about messages is .said."""
+
+    def __init__(self, p, dev, reason, *opts, seconds=15):
+        out, said, conf = tmp("dhclient6.env"), tmp("said"), tmp("dhcp6.conf")
+        with open(conf, "w") as f:
+            f.write("request dhcp6.name-servers, dhcp6.domain-search,\n"
+                    "dhcp6.fqdn; send fqdn.fqdn \"mine.\";\n"
+                    "send fqdn.server-update on;\n")
+        path = f"{out}.{reason}"
+        if os.path.exists(path):
+            os.unlink(path)
+        self.told = {}
+        with open(said, "w") as f:
+            d = start(enter(p.guest, "dhclient", "-6", "-1", "-d", "-v",
+                            *opts, "-sf", script(), "-cf", conf,
+                            "-lf", tmp("leases6"), "-pf", tmp("d6.pid"),
+                            "-e", f"OUT={out}", dev), stdout=f, stderr=f)
+        try:
+            wait_for(reason, lambda: os.path.exists(path), seconds)
+            self.told = told(path)
+            # The lease is written after the script
+            wait_for("end", lambda: re.search(
+                r"PRC: (Bound to lease|Done)", read(said)))
+        except RuntimeError as e:
+            note(e)
+        finally:
+            stop(d)
+        self.said = read(said)
+
+    def sent(self):
+        return re.findall(r"^XMT: (\S+) on", self.said, re.M)
+
+
+def check6(t, client, address=True):
+    if address:
+        ok(t.get("new_ip6_address") == HOST[6] and
+           all(t.get(f"new_{k}") == "4294967295" for k in
+               ("max_life", "preferred_life", "renew", "rebind")),
+           f"{client}: address and lifetimes", t)
+    else:
+        ok("new_ip6_address" not in t, f"{client}: no address", t)
+    ok(t.get("new_dhcp6_name_servers") == "fd77::53" and
+       t.get("new_dhcp6_domain_search") == "a.example. b.example.",
+       f"{client}: resolver and search list", t)
+    ok(t.get("new_fqdn_fqdn") == "guest.lan" and
+       t.get("new_dhcp6_fqdn", "").startswith("2:5:"),
+       f"{client}: name, and that nobody updates it", t)
+    ok(re.fullmatch(r"0?0:0?1:0?0:0?1(:[0-9a-f]+){4}:" + OUR_MAC,
+                    t.get("new_dhcp6_server_id", "")),
+       f"{client}: server identifier", t)
+
+
+def dhclient6():
+    name = "dhclient -6"
+    if not shutil.which("dhclient"):
+        return skip(name, "not installed")
+    with case(name), topo.pasta("--no-ra", "--dhcp-dns", "--dhcp-search",
+                                "--dns", "fd77::53", "--search", "a.example",
+                                "--search", "b.example", "--fqdn", "guest.lan",
+                                config=False) as p:
+        dev = tap(p)
+        link_local(p, dev)
+        d = Dhclient6(p, dev, "BOUND6")
+        ok(d.sent() == ["Solicit", "Request"], f"{name}: messages", d.said)
+        check6(d.told, name)
+        out = ip(p.guest, "-6 addr show scope global").stdout
+        ok(f"inet6 {HOST[6]}/128" in out, f"{name}: it is applied", out)
+
+        d = Dhclient6(p, dev, "BOUND6")
+        ok(d.sent() == ["Confirm"], f"{name}: the lease is confirmed", d.said)
+        check6(d.told, f"{name}, confirmed")
+
+        text = read(tmp("leases6"))
+        with open(tmp("leases6"), "w") as f:
+            f.write(text.replace(HOST[6] + " ", "fd78::9 "))
+        ok(text != read(tmp("leases6")), f"{name}: moved to another link")
+        d = Dhclient6(p, dev, "BOUND6")
+        ok(d.sent() == ["Confirm", "Solicit", "Request"],
+           f"{name}: an address of elsewhere is not", d.said)
+        check6(d.told, name)
+
+        d = Dhclient6(p, dev, "RENEW6", "-S")
+        ok(d.sent() == ["Info-Request"], f"{name} -S: messages", d.said)
+        check6(d.told, f"{name} -S", address=False)
+
+    with case("--no-dhcpv6"), topo.pasta("--no-ra", "--no-dhcpv6",
+                                         config=False) as p:
+        dev = tap(p)
+        link_local(p, dev)
+        d = Dhclient6(p, dev, "BOUND6", seconds=3)
+        ok(d.sent() and not d.told, "--no-dhcpv6: no lease", d.said)
+
+
 def off():
     with case("--no-dhcp"), topo.pasta("--no-dhcp", config=False) as p:
         dev = tap(p)
@@ -141,9 +248,7 @@ def ndp():
                                 "fd77::53", "-S", "lab.example",
                                 config=False) as p:
         dev = tap(p)
-        wait_for("link-local", lambda: re.search(
-            r"inet6 fe80\S+ scope link\s*(?!.*tentative)",
-            ip(p.guest, f"-6 addr show dev {dev} -tentative").stdout))
+        link_local(p, dev)
 
         def slaac():
             return "inet6 fd77:" in \
@@ -163,6 +268,8 @@ def ndp():
         t = r.stdout
         ok(r.returncode == 0, f"{name}: an advertisement", t + r.stderr)
         ok(field(t, "Hop limit").startswith("255"), f"{name}: hop limit", t)
+        ok(field(t, "Stateful address conf.") == "Yes",
+           f"{name}: addresses by DHCPv6", t)
         ok(field(t, "Router lifetime").startswith("65535"),
            f"{name}: router lifetime", t)
         ok(field(t, "Prefix") == "fd77::/64", f"{name}: prefix", t)
@@ -174,19 +281,11 @@ def ndp():
         ok("lab.example" in (field(t, "DNS search list") or t),
            f"{name}: search list", t)
 
-        # It wants the scope of the answer's source, which is link-local
-        for a in "fe80::1", "fe80::dead":
-            r = run(*enter(p.guest, "ndisc6", "-1", "-q", "-w", "3000",
-                           f"{a}%{dev}", dev), check=False)
-            ok(r.stdout.strip().lower() == OUR_MAC,
-               f"ndisc6: {a} is ours", r.stdout + r.stderr)
+        # ndisc6 takes no answers from a link-local source: ask the kernel
         run(*enter(p.guest, "ping", "-c1", "-W1", "fd77::dead"), check=False)
         out = ip(p.guest, "-6 neigh").stdout
         ok(re.search(f"fd77::dead .*lladdr {OUR_MAC}", out),
-           "so is any other, for the kernel", out)
-        r = run(*enter(p.guest, "ndisc6", "-1", "-q", "-r", "1", "-w", "500",
-                       HOST[6], dev), check=False)
-        ok(r.returncode != 0, "ndisc6: the guest's own is not", r.stdout)
+           "neighbours: any address is ours", out)
 
     with case("--no-ra"), topo.pasta("--no-ra", config=False) as p:
         dev = tap(p)
@@ -210,6 +309,7 @@ def arp():
 topo = Topo()
 dhclient()
 udhcpc()
+dhclient6()
 off()
 ndp()
 arp()

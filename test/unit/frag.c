@@ -281,6 +281,23 @@ static void test_overlap(bool v6)
 		dead_after(bad[i].off, bad[i].n, bad[i].more);
 	}
 
+	/* While the end is not known: an end before what is here, and pieces
+	 * behind the end of all datagrams */
+	for (i = 0; i < 5; i++) {
+		start();
+		build(v6, false, 2400);
+		EXPECT_EQ(0, give(0, 800, true));
+		EXPECT_EQ(0, give(1600, 800, true));
+		EXPECT_EQ(1, frag_pending());
+		if (i < 2)
+			EXPECT_EQ(0, give(800 + 8 * i, 400, false));
+		else if (i < 4)
+			EXPECT_EQ(0, give(65528, 8, i == 2));
+		else
+			EXPECT_EQ(0, give(65528, 65480, true));
+		EXPECT_EQ(0, frag_pending());
+	}
+
 	/* Same bounds, one byte differs, at any place */
 	for (i = 0; i < 800; i += 133) {
 		start();

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * sock.c - sockets as the callers ask for them, over the loopback interface
+ *
+ * link: -Wl,--wrap=connect
  */
 #include "sock.h"
 
@@ -17,10 +19,6 @@
 
 #include "addr.h"
 #include "check.h"
-#include "guest.h"
-
-static struct fwd_conf conf;
-static struct guest facts;
 
 static union addr A(const char *s)
 {
@@ -182,6 +180,47 @@ static void udp(const char *to)
 	close(stranger);
 }
 
+/* A stranger's datagram comes between bind() and connect() */
+static int stranger_fd = -1;
+
+int __real_connect(int fd, const struct sockaddr *sa, socklen_t len);
+int __wrap_connect(int fd, const struct sockaddr *sa, socklen_t len);
+
+int __wrap_connect(int fd, const struct sockaddr *sa, socklen_t len)
+{
+	if (stranger_fd >= 0) {
+		struct sockaddr_in to = {
+			.sin_family = AF_INET, .sin_port = htons(port_of(fd)),
+			.sin_addr.s_addr = htonl(INADDR_LOOPBACK),
+		};
+		int i;
+
+		for (i = 0; i < 3; i++)
+			EXPECT_EQ(sendto(stranger_fd, "lie", 3, 0,
+					 (struct sockaddr *)&to, sizeof(to)),
+				  3);
+	}
+	return __real_connect(fd, sa, len);
+}
+
+static void strangers(void)
+{
+	struct side s = { .peer = A("127.0.0.1"), .peer_port = 9,
+			  .ours_port = 40003, .pif = PIF_HOST };
+	char b[8];
+	int fd;
+
+	group("a stranger's datagrams are gone");
+	stranger_fd = socket(AF_INET, SOCK_DGRAM, 0);
+	fd = sock_udp_connect(&s);
+	EXPECT(fd >= 0);
+	EXPECT_EQ(recv(fd, b, sizeof(b), MSG_DONTWAIT), -1);
+	EXPECT_EQ(errno, EAGAIN);
+	close(fd);
+	close(stranger_fd);
+	stranger_fd = -1;
+}
+
 static void listeners(void)
 {
 	struct fwd_rule r = any_rule();
@@ -246,8 +285,7 @@ static void outbound(bool own)
 	int fd;
 
 	group("loopback destinations are left alone by -o and interface");
-	strcpy(conf.net[0].outbound_if, "nowhere0");
-	fwd_init(&conf);
+	sock_outbound_if("nowhere0", "");
 	fd = sock_udp_connect(&s);
 	EXPECT(fd >= 0);
 	close(fd);
@@ -257,8 +295,7 @@ static void outbound(bool own)
 	s.peer.b[12] = 203;
 	EXPECT_EQ(sock_udp_connect(&s), -ENODEV);
 	EXPECT_EQ(sock_tcp_connect(&s, &pending), -ENODEV);
-	memset(conf.net[0].outbound_if, 0, sizeof(conf.net[0].outbound_if));
-	fwd_init(&conf);
+	sock_outbound_if("", "");
 	EXPECT_EQ(sock_udp_connect(&s), -EADDRNOTAVAIL);
 	EXPECT_EQ(sock_tcp_connect(&s, &pending), -EADDRNOTAVAIL);
 
@@ -276,8 +313,6 @@ int main(void)
 	struct rlimit old, low;
 	int fd, next;
 
-	guest_init(&facts);
-	fwd_init(&conf);
 	sock_init(0, false);
 	fd = dup(0);
 
@@ -285,6 +320,7 @@ int main(void)
 	tcp("::1");
 	udp("127.0.0.1");
 	udp("::1");
+	strangers();
 	listeners();
 	outbound(own);
 

@@ -484,6 +484,20 @@ static void merged_in(const struct family *f)
 		turn();		/* grows its batches: 4, 8, 16 and the rest */
 	expect_datagrams(40, 1000, 300, 4);
 
+	group("nothing behind a shorter one, nor with another TTL");
+	host_send(s, f->lo, 4004, data, 1000);
+	host_send(s, f->lo, 4004, data, 300);
+	host_send(s, f->lo, 4004, data, 300);
+	v = 5;
+	setsockopt(s, SOL_IP, IP_TTL, &v, sizeof(v));
+	setsockopt(s, SOL_IPV6, IPV6_UNICAST_HOPS, &v, sizeof(v));
+	host_send(s, f->lo, 4004, data, 300);
+	turn();
+	EXPECT_EQ(fake_pending(), 3);
+	EXPECT(guest_recv() && got_len == 1300 && got.ttl == 64);
+	EXPECT(guest_recv() && got_len == 300 && got.ttl == 64);
+	EXPECT(guest_recv() && got_len == 300 && got.ttl == 5);
+
 	group("not if their sizes grow, nor if a segment exceeds the MTU");
 	host_send(s, f->lo, 4004, data, 10);
 	host_send(s, f->lo, 4004, data + 10, 20);
@@ -598,6 +612,16 @@ static void inbound(const struct family *f)
 static void reply_source(void)
 {
 	int s = host_socket("127.0.0.5", 7100);
+	int s2 = host_socket("127.0.0.1", 7100);
+
+	group("of clients that look the same, the last one gets the reply");
+	host_send(s2, "127.0.0.1", 6000, "x", 1);
+	turn();
+	EXPECT(guest_recv());
+	from_guest("192.0.2.2", 6500, "192.0.2.1", 7100, 4, 0);
+	guest_go();
+	EXPECT_EQ(host_recv(s2, buf, sizeof(buf)), 4);
+	close(s2);
 
 	group("replies leave from the address the client used");
 	host_send(s, "127.0.0.77", 6000, "x", 1);
