@@ -40,14 +40,14 @@ BIN	:= $(OUT)passt
 LINK	:= $(OUT)pasta
 HARDEN	:= -O1 -g -fsanitize=address,undefined -fno-omit-frame-pointer \
 	   -fno-sanitize-recover=undefined -fPIE
-LDHARDEN := -fsanitize=address,undefined -pie
+LDHARDEN := -pthread -fsanitize=address,undefined -pie
 else
 OUT	:=
 BIN	:= passt
 LINK	:= pasta
 HARDEN	:= -O2 -g -fPIE -fstack-protector-strong -U_FORTIFY_SOURCE \
 	   -D_FORTIFY_SOURCE=2 $(call ccopt,-fstack-clash-protection)
-LDHARDEN := -Wl,-z,relro,-z,now
+LDHARDEN := -pthread -Wl,-z,relro,-z,now
 PIE	:= -pie
 endif
 
@@ -137,13 +137,14 @@ units: $(UNITBIN)
 # Two more than processors: many tests mostly wait
 TEST_JOBS	?= $(shell echo $$(($$(nproc) + 2)))
 TEST_TIMEOUT	?= 300
+SHORTER		:= $(if $(DEBUG),E2E_BYTES=$$((64 << 20)) E2E_CONNS=3000)
 
 deps:
 	@sh test/install-deps.sh
 
 check: deps all units
 	PASTA='$(CURDIR)/$(LINK)' PASST='$(CURDIR)/$(BIN)' \
-	OBJDIR='$(CURDIR)/$(OUT)' CC='$(CC)' \
+	OBJDIR='$(CURDIR)/$(OUT)' CC='$(CC)' DEBUG='$(DEBUG)' $(SHORTER) \
 	ASAN_OPTIONS="$${ASAN_OPTIONS:-detect_leaks=0}" \
 	UBSAN_OPTIONS="$${UBSAN_OPTIONS:-print_stacktrace=1}" \
 	prove -j $(TEST_JOBS) --timer \

@@ -38,8 +38,8 @@ static struct {
 	uint32_t	used;		/* slots ever taken: [0, used) */
 	uint32_t	free;		/* list of recycled ones */
 	uint32_t	reap;		/* list of closed ones */
-	uint32_t	run_head, run_tail;
-	unsigned	count, woken;
+	struct { uint32_t head, tail; unsigned n; } list[FLOW_LISTS];
+	unsigned	count;
 
 	struct entry	*area[2];	/* one holds the hash */
 	struct entry	*hash;
@@ -60,6 +60,7 @@ static void *map(size_t size)
 void flow_init(void)
 {
 	const size_t area = HASH_MAX * sizeof(struct entry);
+	unsigned i;
 
 	if (tbl.slot) {
 		munmap(tbl.slot, FLOW_MAX * sizeof(union flow));
@@ -72,7 +73,9 @@ void flow_init(void)
 	tbl.area[1] = map(area);
 	tbl.hash = tbl.area[0];
 	tbl.mask = HASH_MIN - 1;
-	tbl.free = tbl.reap = tbl.run_head = tbl.run_tail = NIL;
+	tbl.free = tbl.reap = NIL;
+	for (i = 0; i < FLOW_LISTS; i++)
+		tbl.list[i].head = tbl.list[i].tail = NIL;
 }
 
 static uint32_t index_of(const union flow *f)
@@ -240,19 +243,22 @@ void flow_commit(union flow *f, enum flow_type type, unsigned hash_sides)
 	}
 }
 
-static void run_unlink(union flow *f)
+/* Take @f off the list it is on */
+static void list_del(union flow *f)
 {
+	unsigned which = f->h.list - 1U;
+
 	if (f->h.prev == NIL)
-		tbl.run_head = f->h.next;
+		tbl.list[which].head = f->h.next;
 	else
 		tbl.slot[f->h.prev].h.next = f->h.next;
 	if (f->h.next == NIL)
-		tbl.run_tail = f->h.prev;
+		tbl.list[which].tail = f->h.prev;
 	else
 		tbl.slot[f->h.next].h.prev = f->h.prev;
 	f->h.next = f->h.prev = NIL;
-	f->h.woken = false;
-	tbl.woken--;
+	f->h.list = 0;
+	tbl.list[which].n--;
 }
 
 void flow_close(union flow *f)
@@ -267,8 +273,8 @@ void flow_close(union flow *f)
 	}
 	f->h.hashed = 0;
 	timer_off(&f->h.timer);
-	if (f->h.woken)
-		run_unlink(f);
+	if (f->h.list)
+		list_del(f);
 	f->h.type = FLOW_CLOSED;
 	f->h.next = tbl.reap;
 	tbl.reap = index_of(f);
@@ -316,39 +322,41 @@ union flow *flow_of_timer(struct timer *t)
 	return container_of(t, union flow, h.timer);
 }
 
-/* -------------------------------------------------------------- the run list */
+/* -------------------------------------------------------------- the lists */
 
-void flow_wake(union flow *f)
+void flow_list(union flow *f, enum flow_list which)
 {
 	uint32_t i = index_of(f);
 
-	if (f->h.woken || f->h.type == FLOW_CLOSED)
+	if (f->h.list == which + 1U || f->h.type == FLOW_CLOSED)
 		return;
-	f->h.woken = true;
-	f->h.prev = tbl.run_tail;
+	if (f->h.list)
+		list_del(f);
+	f->h.list = (uint8_t)(which + 1);
+	f->h.prev = tbl.list[which].tail;
 	f->h.next = NIL;
-	if (tbl.run_tail == NIL)
-		tbl.run_head = i;
+	if (f->h.prev == NIL)
+		tbl.list[which].head = i;
 	else
-		tbl.slot[tbl.run_tail].h.next = i;
-	tbl.run_tail = i;
-	tbl.woken++;
+		tbl.slot[f->h.prev].h.next = i;
+	tbl.list[which].tail = i;
+	tbl.list[which].n++;
 }
 
-union flow *flow_woken(void)
+union flow *flow_take(enum flow_list which)
 {
 	union flow *f;
 
-	if (tbl.run_head == NIL)
+	if (tbl.list[which].head == NIL)
 		return NULL;
-	f = &tbl.slot[tbl.run_head];
-	run_unlink(f);
+	f = &tbl.slot[tbl.list[which].head];
+	list_del(f);
 	return f;
 }
 
-unsigned flow_wake_count(void)
+unsigned flow_listed(enum flow_list which)
 {
-	return tbl.woken;
+	return tbl.list[which].n;
 }
 
 unsigned flow_count(void)

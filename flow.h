@@ -35,10 +35,10 @@ struct flow_head {
 	uint8_t		type;		/* enum flow_type */
 	uint8_t		proto;		/* IPPROTO_* */
 	uint8_t		hashed;		/* bit per side */
-	bool		woken;		/* on the run list */
+	uint8_t		list;		/* which of enum flow_list, + 1; or 0 */
 	uint16_t	gen;		/* of this slot; never 0 */
 	uint16_t	pad;
-	uint32_t	next, prev;	/* run list; next: free, reap list */
+	uint32_t	next, prev;	/* of that list; next: free, reap */
 	struct side	side[2];
 	struct timer	timer;
 };
@@ -95,16 +95,26 @@ union flow *flow_at(union ev_ref ref);
 union flow *flow_of_timer(struct timer *t);
 
 /*
- * The run list: flows with work left that no further event will announce
- * (edge-triggered sockets after their budget, flows the guest had no room for)
+ * Flows with work left that no further event will announce. FLOW_RUN: data to
+ * move on (edge-triggered sockets after their budget, or the guest had no
+ * room), a little of it in each turn. FLOW_LATER: nobody waits for it, such as
+ * closing what has ended: for a moment when there is nothing else to do.
  */
-void flow_wake(union flow *f);
+enum flow_list { FLOW_RUN, FLOW_LATER, FLOW_LISTS };
 
-/* flow_woken() - Take the next one off the list, NULL if empty */
-union flow *flow_woken(void);
+/* flow_list() - Put @f at the end of a list, unless it is on it already */
+void flow_list(union flow *f, enum flow_list which);
 
-/* flow_wake_count() - How many are on the list */
-unsigned flow_wake_count(void);
+/* flow_take() - Take the first one off a list, NULL if it is empty */
+union flow *flow_take(enum flow_list which);
+
+/* flow_listed() - How many are on it */
+unsigned flow_listed(enum flow_list which);
+
+static inline void flow_wake(union flow *f)
+{
+	flow_list(f, FLOW_RUN);
+}
 
 /* flow_count() - Slots in use (not yet reaped included) */
 unsigned flow_count(void);

@@ -184,8 +184,7 @@ static union addr namespace_addr(const union addr *src)
 static bool to_namespace(uint8_t proto, const struct side *ini, in_port_t port,
 			 struct side *tgt)
 {
-	if (!fwd.c.splice || proto != IPPROTO_TCP ||
-	    !addr_is_loopback(&ini->peer))
+	if (!fwd.c.splice || !addr_is_loopback(&ini->peer))
 		return false;
 
 	if (fwd.c.host_lo_to_ns_lo)

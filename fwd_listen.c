@@ -209,9 +209,12 @@ void listen_ns(bool v4, bool v6)
 {
 	struct job tcp = { .rs = fwd_rules(FWD_TCP_NS), .proto = IPPROTO_TCP,
 			   .pif = PIF_NS, .v4 = v4, .v6 = v6 };
+	struct job udp = { .rs = fwd_rules(FWD_UDP_NS), .proto = IPPROTO_UDP,
+			   .pif = PIF_NS, .v4 = v4, .v6 = v6 };
 
 	map_table();
 	open_ns(&tcp);
+	open_ns(&udp);
 }
 
 const struct listener *listener_by_index(uint32_t index)

@@ -33,8 +33,8 @@ struct listener {
 void listen_all(bool v4, bool v6);
 
 /*
- * listen_ns() - The same inside the target namespace, for -T: on its loopback
- * device only. To be called when ns_call() works.
+ * listen_ns() - The same inside the target namespace, for -T and -U: on its
+ * loopback device only. To be called when ns_call() works.
  */
 void listen_ns(bool v4, bool v6);
 

@@ -22,6 +22,7 @@
 #include "udp.h"
 #include "util.h"
 
+#define WANT_MIN		4	/* frames to ask for at least */
 #define DHCP_SERVER_PORT	67
 #define DHCPV6_SERVER_PORT	547
 
@@ -29,8 +30,6 @@ static struct {
 	struct input_conf	conf;
 	struct input_counters	count;
 	int			want;	/* frames to ask for next time */
-	unsigned		full;	/* batches in a row that came full */
-	unsigned		patience;	/* ... until more are asked for */
 	struct pkt		pkt[TAP_BATCH];
 } in;
 
@@ -38,9 +37,7 @@ void input_init(const struct input_conf *conf)
 {
 	in.conf = *conf;
 	in.count = (struct input_counters){ 0 };
-	in.want = 1;
-	in.full = 0;
-	in.patience = 1;
+	in.want = WANT_MIN;
 }
 
 const struct input_counters *input_counters(void)
@@ -144,25 +141,15 @@ static enum hdr_verdict parse(struct pkt *p, const struct tap_frame *frame)
 	return v;
 }
 
-/*
- * Follow the load, so that a request and its response cost no vain read():
- * ask for twice as many after full batches, for no more than came after a
- * short one. When growing turns out to have been wrong, the next time takes
- * twice as long.
- */
+/* Follow the load: twice as many after a full batch. Not below a few, since
+ * what belongs together (an acknowledgement and a request, a response and an
+ * end of data) often comes in two frames */
 static void adapt(int got)
 {
-	if (got < in.want) {
-		if (in.want <= 2 && in.patience < 64)
-			in.patience *= 2;
-		in.want = got + !got;
-		in.full = 0;
-	} else if (in.want < TAP_BATCH && ++in.full >= in.patience) {
+	if (got == in.want)
 		in.want = MIN(in.want * 2, TAP_BATCH);
-		in.full = 0;
-		if (in.want > 4)
-			in.patience = 1;
-	}
+	else
+		in.want = MAX(got, WANT_MIN);
 }
 
 void input_ready(union ev_ref ref, uint32_t mask)

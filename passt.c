@@ -48,9 +48,11 @@
 #include "tcp_splice.h"
 #include "timer.h"
 #include "udp.h"
+#include "udp_splice.h"
 
 #define EVENTS_MAX	64
-#define RUN_BUDGET	64	/* flows of the run list per turn */
+#define RUN_BUDGET	64U	/* flows of a list per turn */
+#define LATER_MAX	64	/* that wait for a moment of rest */
 
 static struct {
 	struct conf	conf;
@@ -105,12 +107,12 @@ static void (*const on_timer[TM_KINDS])(struct timer *t) = {
 
 /* -------------------------------------------------------------- the turn */
 
-static void run_woken(void)
+static void run(enum flow_list which)
 {
-	unsigned n = flow_wake_count();
+	unsigned n = MIN(flow_listed(which), RUN_BUDGET);
 	union flow *f;
 
-	for (n = n < RUN_BUDGET ? n : RUN_BUDGET; n && (f = flow_woken()); n--) {
+	for (; n && (f = flow_take(which)); n--) {
 		if (f->h.type == FLOW_SPLICE)
 			splice_resume(f);
 		else
@@ -122,9 +124,12 @@ static void turn(void)
 {
 	struct ev_event ev[EVENTS_MAX];
 	struct timer *t;
+	unsigned later;
 	int n, i;
 
-	n = ev_wait(ev, EVENTS_MAX, flow_wake_count() ? 0 : timer_next_ms());
+	later = flow_listed(FLOW_LATER);
+	n = ev_wait(ev, EVENTS_MAX, later || flow_listed(FLOW_RUN) ?
+				    0 : timer_next_ms());
 	clock_update();
 	for (i = 0; i < n; i++) {
 		/* The guest first: its acknowledgements make room */
@@ -141,7 +146,9 @@ static void turn(void)
 		if (t->kind < TM_KINDS && on_timer[t->kind])
 			on_timer[t->kind](t);
 	}
-	run_woken();
+	run(FLOW_RUN);
+	if (!n || later > LATER_MAX)
+		run(FLOW_LATER);
 	tap_flush();
 	flow_reap();
 	if (tap_lost())
@@ -283,6 +290,7 @@ static void modules_init(const struct conf *c)
 	hold_init();
 	splice_init();
 	udp_init();
+	udp_splice_init();
 	frag_init();
 	input_init(&in);
 	ndp_init();
@@ -301,6 +309,7 @@ static bool stay_in_ns(const struct conf *c)
 		       c->fwd.rules[t].mode == RULES_AUTO;
 	if (!need)
 		return false;
+	splice_prepare();
 	rc = ns_stay();
 	if (rc) {
 		errno = -rc;

@@ -227,13 +227,11 @@ static void drain(int fd)
 			break;
 }
 
-int sock_udp_connect(const struct side *s)
+int sock_udp_open(bool v4)
 {
-	int family = family_of(&s->peer), fd, ret;
-	union addr src;
-	bool wild;
+	int family = v4 ? AF_INET : AF_INET6;
+	int fd = open_sock(family, SOCK_DGRAM, 0);
 
-	fd = open_sock(family, SOCK_DGRAM, 0);
 	if (fd < 0)
 		return fd;
 
@@ -242,18 +240,42 @@ int sock_udp_connect(const struct side *s)
 	if (family == AF_INET6)
 		set_int(fd, SOL_IPV6, IPV6_V6ONLY, 1);
 	udp_options(fd, family);
+	return fd;
+}
 
-	ret = bind_outbound_if(fd, s);
-	if (ret)
-		return fail(fd, ret);
+/* is_self() - Is the peer of side @s the very address that a socket gets for
+ * sending there? */
+static bool is_self(int fd, const struct side *s)
+{
+	struct sockaddr none = { .sa_family = AF_UNSPEC };
+	union addr a = ADDR_NONE;
+
+	if (connect_to(fd, s))
+		return false;
+	sock_name(fd, &a);
+	(void)connect(fd, &none, sizeof(none));
+	return addr_eq(&a, &s->peer);
+}
+
+int sock_udp_start(int fd, const struct side *s)
+{
+	int family = family_of(&s->peer), ret;
+	in_port_t port = s->ours_port;
+	union addr src;
+	bool wild;
+
+	/* With the peer's port as well, it would be connected with itself, and
+	 * take what is meant for the peer */
+	if (port == s->peer_port && is_self(fd, s))
+		port = 0;
 
 	src = source_of(s, &wild);
-	ret = bind_to(fd, family, &src, s->ours_port, host.ifindex);
+	ret = bind_to(fd, family, &src, port, host.ifindex);
 	/* EACCES: a privileged port, which the guest may have but not we */
 	if (ret == -EADDRINUSE || ret == -EACCES)
 		ret = wild ? 0 : bind_to(fd, family, &src, 0, host.ifindex);
 	if (ret)
-		return fail(fd, ret);
+		return ret;
 
 	ret = connect_to(fd, s);
 	if (ret == -EACCES) {
@@ -261,11 +283,21 @@ int sock_udp_connect(const struct side *s)
 		set_int(fd, SOL_SOCKET, SO_BROADCAST, 1);
 		ret = connect_to(fd, s);
 	}
-	if (ret)
-		return fail(fd, ret);
+	if (!ret)
+		drain(fd);
+	return ret;
+}
 
-	drain(fd);
-	return fd;
+int sock_udp_connect(const struct side *s)
+{
+	int fd = sock_udp_open(addr_is4(&s->peer)), ret;
+
+	if (fd < 0)
+		return fd;
+	ret = bind_outbound_if(fd, s);
+	if (!ret)
+		ret = sock_udp_start(fd, s);
+	return ret ? fail(fd, ret) : fd;
 }
 
 int sock_ping(const struct side *s)

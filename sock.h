@@ -48,13 +48,21 @@ int sock_tcp_start(int fd, const struct side *s);
 
 /*
  * sock_udp_connect() - A socket connected to the target side of a flow
- * @s:		ours_port: wanted source port; if it is taken, the kernel
- *		chooses one. A multicast or broadcast peer is allowed
+ * @s:		ours_port: wanted source port; if it is taken, or would make
+ *		the socket its own peer, the kernel chooses one. A multicast or broadcast peer is allowed
  * Error queue (IP_RECVERR), TTL reception and UDP_GRO are switched on;
  * datagrams of strangers that came in before the connect are gone.
  * Return: descriptor, or -errno
  */
 int sock_udp_connect(const struct side *s);
+
+/* sock_udp_open() - The first half of it: a socket with these options, in
+ * whatever namespace this runs in, see ns_call(); or -errno */
+int sock_udp_open(bool v4);
+
+/* sock_udp_start() - The second half, but for the outbound interface; 0 or
+ * -errno. It stays open */
+int sock_udp_start(int fd, const struct side *s);
 
 /* sock_ping() - An unprivileged echo socket connected to the target side,
  * bound to its identifier ours_port if it is free; or -errno */

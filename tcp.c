@@ -28,11 +28,10 @@
 #include <unistd.h>
 
 #include "fwd_listen.h"
-#include "guest.h"
 #include "log.h"
-#include "siphash.h"
 #include "sock.h"
 #include "tap.h"
+#include "tcp_open.h"
 #include "tcp_out.h"
 #include "tcp_seg.h"
 #include "tcp_splice.h"
@@ -49,9 +48,10 @@ static struct {
 	unsigned	n;
 	uint32_t	bytes;
 	bool		fin;
+	int		accepts;	/* to try at the next event */
 	int		spare_fd;	/* to get rid of a connection when
 					 * descriptors have run out */
-} run = { .spare_fd = -1 };
+} run = { .accepts = 1, .spare_fd = -1 };
 
 static uint32_t now_ms(void)
 {
@@ -145,11 +145,6 @@ static void arm(union flow *f)
 /* Move on what can be moved to the guest; false if the flow ended */
 static bool push(union flow *f)
 {
-	struct tcp_flow *t = &f->tcp;
-
-	if (t->state != TS_OPEN || t->flags & TF_FIN_SENT ||
-	    (t->flags & TF_RX_DRY && !(t->flags & TF_HOST_EOF)))
-		return true;
 	switch (tcp_send_data(f)) {
 	case TCP_MORE:
 		flow_wake(f);
@@ -182,75 +177,48 @@ static void settle(union flow *f)
 	struct tcp_flow *t = &f->tcp;
 
 	ack_policy(t);
-	if (!push(f))
+	if (tcp_can_send(f)) {
+		/* Not before those who are waiting for their turn */
+		if (flow_listed(FLOW_RUN))
+			flow_wake(f);
+		else if (!push(f))
+			return;
+	}
+	if (t->flags & TF_GUEST_FIN && t->flags & TF_FIN_ACKED &&
+	    !t->hold.len) {
+		/* Nobody waits for the rest of it */
+		t->state = TS_DONE;
+		flow_list(f, FLOW_LATER);
 		return;
+	}
 	if (t->flags & TF_ACK_NOW && t->state >= TS_SYN_RCVD &&
 	    !tcp_send_flags(f, TH_ACK))
 		flow_wake(f);
-
 	if (t->flags & TF_GUEST_FIN && !(t->flags & TF_HOST_SHUT) &&
 	    !t->hold.len) {
 		t->flags |= TF_HOST_SHUT;
-		/* With both ends done, close() below says the same */
-		if (!(t->flags & TF_FIN_ACKED) && shutdown(t->sock, SHUT_WR)) {
+		if (shutdown(t->sock, SHUT_WR)) {
 			reset_guest(f);
 			return;
 		}
 	}
-	if (t->flags & TF_HOST_SHUT && t->flags & TF_FIN_ACKED &&
-	    !(t->flags & TF_ACK_NOW)) {
-		/* Unread bytes would turn our FIN into a reset */
-		tcp_consume(f);
-		finish(f);
-		return;
-	}
 	arm(f);
 }
 
-/* -------------------------------------------------------------- opening */
-
-static uint32_t initial_seq(const struct side *s)
+/* Both ends are done: acknowledge the guest's, and close ours, which sends the
+ * host peer a FIN if shutdown() has not */
+static void complete(union flow *f)
 {
-	/* RFC 6528: keyed hash of the endpoints plus a clock; 32 ns per step */
-	return (uint32_t)siphash(s, sizeof(*s)) +
-	       (uint32_t)(clock_now() * 1000 / 32);
-}
-
-static void setup(union flow *f, unsigned side, int fd, uint8_t state)
-{
-	const struct side *s = &f->h.side[side];
-	struct tcp_flow *t = &f->tcp;
-	unsigned hdr = (addr_is4(&s->peer) ? IP4_HLEN : IP6_HLEN) + TCP_HLEN;
-
-	t->sock = fd;
-	t->state = state;
-	t->side = (uint8_t)side;
-	t->flags = TF_CHATTY | TF_RX_DRY;	/* dry until an event says */
-	t->snd_una = t->snd_nxt = initial_seq(s);
-	t->consumed = t->peek_at = t->snd_una + 1;
-	t->label = t->snd_una * 0x9e3779b1U >> 12;
-	t->rcv_mss = t->mss = win_mss(guest()->mtu, hdr, UINT16_MAX);
-	t->rcv_ws = WIN_SCALE;
-	t->active = now_ms();
-}
-
-/* What the guest's SYN says */
-static void take_syn(union flow *f, const struct pkt *p)
-{
-	struct tcp_flow *t = &f->tcp;
-	struct seg_opts o;
-
-	seg_opts_parse(p, &o);
-	t->mss = MIN(t->mss, MAX(o.mss, 48));
-	t->flags &= ~(uint32_t)TF_WSCALE;
-	t->snd_ws = 0;
-	if (o.has_ws) {
-		t->flags |= TF_WSCALE;
-		t->snd_ws = o.ws;
+	if (f->tcp.rcv_acked != f->tcp.rcv_nxt && !tcp_send_flags(f, TH_ACK)) {
+		flow_list(f, FLOW_LATER);
+		return;
 	}
-	t->snd_wnd = p->tcp.win;	/* unscaled in a SYN: RFC 7323 2.2 */
-	t->rcv_nxt = t->rcv_acked = t->rcv_edge = p->tcp.seq + 1;
+	/* Unread bytes would turn the FIN into a reset */
+	tcp_consume(f);
+	finish(f);
 }
+
+/* -------------------------------------------------------------- opening */
 
 /* The host side is connected: answer the guest's SYN */
 static void connected(union flow *f)
@@ -295,8 +263,8 @@ static void tcp_syn(const struct pkt *p)
 		flow_close(f);
 		return;
 	}
-	setup(f, 0, fd, TS_CONNECTING);
-	take_syn(f, p);
+	tcp_open(f, 0, fd, TS_CONNECTING);
+	tcp_take_syn(f, p);
 	flow_commit(f, FLOW_TCP, 1U << 0);
 	rc = ev_add(fd, EVENTS, flow_ref(f, EV_TCP, 1));
 	if (rc) {
@@ -370,7 +338,7 @@ static void accepted(const struct listener *l, int fd,
 		flow_close(f);
 		return;
 	}
-	setup(f, 1, fd, TS_SYN_SENT);
+	tcp_open(f, 1, fd, TS_SYN_SENT);
 	flow_commit(f, FLOW_TCP, 1U << 1);
 	tcp_send_flags(f, TH_SYN);
 	f->tcp.snd_nxt = f->tcp.snd_una + 1;
@@ -387,7 +355,7 @@ void tcp_accept_ready(union ev_ref ref, uint32_t mask)
 		return;
 	if (run.spare_fd < 0)
 		run.spare_fd = spare();
-	for (i = 0; i < ACCEPT_BUDGET; i++) {
+	for (i = 0; i < run.accepts; i++) {
 		union sockaddr_any sa;
 		socklen_t len = sizeof(sa);
 		int fd = accept4(l->fd, &sa.sa, &len,
@@ -398,9 +366,12 @@ void tcp_accept_ready(union ev_ref ref, uint32_t mask)
 		} else if (errno == EMFILE || errno == ENFILE) {
 			shed(l->fd);
 		} else if (errno == EAGAIN) {
-			return;
+			break;
 		}
 	}
+	/* Follow the load: one at a time costs no vain call */
+	run.accepts = i < run.accepts ? MAX(i, 1) :
+					MIN(i * 2, ACCEPT_BUDGET);
 }
 
 /* -------------------------------------------------------------- guest -> host */
@@ -412,13 +383,17 @@ void tcp_accept_ready(union ev_ref ref, uint32_t mask)
 static ssize_t give(struct tcp_flow *t)
 {
 	struct msghdr msg = { .msg_iov = run.iov, .msg_iovlen = run.n };
+	int flags = MSG_NOSIGNAL | MSG_DONTWAIT;
 	struct cursor rest;
 	ssize_t sent = 0;
 
+	/* shutdown() follows at once: one segment for both */
+	if (run.fin && !(t->flags & TF_FIN_ACKED))
+		flags |= MSG_MORE;
+
 	if (!t->hold.len) {
 		do
-			sent = sendmsg(t->sock, &msg,
-				       MSG_NOSIGNAL | MSG_DONTWAIT);
+			sent = sendmsg(t->sock, &msg, flags);
 		while (sent < 0 && errno == EINTR);
 		if (sent < 0) {
 			if (errno != EAGAIN && errno != ENOBUFS &&
@@ -458,7 +433,7 @@ static bool deliver(union flow *f)
 	}
 	if (run.fin) {
 		t->rcv_nxt++;
-		t->flags |= TF_GUEST_FIN | TF_ACK_NOW;
+		t->flags |= TF_GUEST_FIN;
 	}
 	run.n = run.bytes = 0;
 	run.fin = false;
@@ -471,16 +446,16 @@ static uint32_t run_end(const struct tcp_flow *t)
 	return t->rcv_nxt + run.bytes + run.fin;
 }
 
-/* The guest wants to know whether the peer lives: so do we, then */
-static void keepalive(struct tcp_flow *t)
+/* An option of the host socket that is needed only once in a while */
+static void turn_on(struct tcp_flow *t, uint32_t flag, int option)
 {
 	int on = 1;
 
-	if (t->flags & TF_KEEPALIVE)
+	if (t->flags & flag)
 		return;
-	t->flags |= TF_KEEPALIVE;
-	if (setsockopt(t->sock, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on)))
-		debug_perror("SO_KEEPALIVE");
+	t->flags |= flag;
+	if (setsockopt(t->sock, SOL_SOCKET, option, &on, sizeof(on)))
+		debug_perror("Socket option %i", option);
 }
 
 /* What lies beyond the window we announced is not for us: RFC 9293 3.10.7.4.
@@ -508,12 +483,13 @@ static bool gather(union flow *f, struct pkt *p)
 		 * above it we have lost something */
 		if (p->tcp.seq != run_end(t))
 			t->flags |= TF_ACK_NOW;
+		/* It wants to know whether the peer lives: so do we, then */
 		if (p->tcp.seq == run_end(t) - 1)
-			keepalive(t);
+			turn_on(t, TF_KEEPALIVE, SO_KEEPALIVE);
 		return true;
 	}
 	if (p->tcp.seq == run_end(t) - 1 && seg_len(p) == 1)
-		keepalive(t);
+		turn_on(t, TF_KEEPALIVE, SO_KEEPALIVE);
 	if (t->flags & TF_GUEST_FIN || run.fin || !seg_trim(p, run_end(t))) {
 		t->flags |= TF_ACK_NOW;
 		return true;
@@ -621,11 +597,13 @@ static bool take_synack(union flow *f, const struct pkt *p)
 	}
 	if ((p->tcp.flags & (TH_SYN | TH_ACK)) != (TH_SYN | TH_ACK))
 		return true;
-	take_syn(f, p);
+	tcp_take_syn(f, p);
 	t->snd_una = t->snd_nxt;
 	t->state = TS_OPEN;
 	t->retries = 0;
-	t->flags &= ~(uint32_t)TF_RTO_ON;
+	/* The client has been connected for a while: its request is most likely
+	 * there, and the acknowledgement can ride on it */
+	t->flags &= ~(uint32_t)(TF_RTO_ON | TF_RX_DRY);
 	t->flags |= TF_ACK_NOW;
 	if (ev_add(t->sock, EVENTS, flow_ref(f, EV_TCP, 0))) {
 		tcp_abort(f);
@@ -641,11 +619,13 @@ static bool segment(union flow *f, struct pkt *p)
 
 	if (t->state == TS_RESET)
 		return false;
+	if (t->state == TS_DONE)
+		return true;
 	if (t->state == TS_SYN_SENT)
 		return take_synack(f, p);
 
 	if (p->tcp.flags & TH_RST) {
-		if (t->state == TS_CONNECTING || p->tcp.seq == run_end(t)) {
+		if (p->tcp.seq == run_end(t)) {
 			if (!deliver(f))
 				return false;
 			reset_host(f);
@@ -659,7 +639,7 @@ static bool segment(union flow *f, struct pkt *p)
 	if (t->state == TS_CONNECTING) {
 		/* A repeated SYN, or a new attempt from the same port */
 		if ((p->tcp.flags & (TH_SYN | TH_ACK)) == TH_SYN)
-			take_syn(f, p);
+			tcp_take_syn(f, p);
 		return true;
 	}
 	if (p->tcp.flags & TH_SYN) {
@@ -681,6 +661,11 @@ static bool segment(union flow *f, struct pkt *p)
 	return gather(f, p);
 }
 
+static bool is_syn(const struct pkt *p)
+{
+	return (p->tcp.flags & (TH_SYN | TH_ACK | TH_RST | TH_FIN)) == TH_SYN;
+}
+
 void tcp_input(const struct pkt *p, unsigned n)
 {
 	union flow *f = NULL;
@@ -694,9 +679,15 @@ void tcp_input(const struct pkt *p, unsigned n)
 		if (!f)
 			f = flow_find(IPPROTO_TCP, PIF_GUEST, &seg.src,
 				      seg.sport, &seg.dst, seg.dport, &side);
+		if (f && f->tcp.state == TS_DONE && is_syn(&seg)) {
+			/* The port is used again: our ACK is not awaited, and
+			 * would be answered by a reset of the new one */
+			f->tcp.rcv_acked = f->tcp.rcv_nxt;
+			complete(f);
+			f = NULL;
+		}
 		if (!f) {
-			if ((seg.tcp.flags & (TH_SYN | TH_ACK | TH_RST |
-					      TH_FIN)) == TH_SYN)
+			if (is_syn(&seg))
 				tcp_syn(&seg);
 			else
 				tcp_send_rst_for(&seg);
@@ -713,7 +704,8 @@ void tcp_input(const struct pkt *p, unsigned n)
 		return;
 	if (f->tcp.flags & TF_URGENT)
 		f->tcp.flags &= ~(uint32_t)TF_RX_DRY;
-	if (!tcp_consume(f))
+	/* After our FIN there is no window to open any more */
+	if (!(f->tcp.flags & TF_FIN_ACKED) && !tcp_consume(f))
 		reset_guest(f);
 	else
 		settle(f);
@@ -748,23 +740,12 @@ static bool drain_hold(union flow *f)
 	return true;
 }
 
-/* The urgent byte is one like any other for us, but reads will stop before it;
- * left out of line, it would put all offsets wrong */
-static void urgent(struct tcp_flow *t)
-{
-	int on = 1;
-
-	t->flags |= TF_URGENT;
-	if (setsockopt(t->sock, SOL_SOCKET, SO_OOBINLINE, &on, sizeof(on)))
-		debug_perror("SO_OOBINLINE");
-}
-
 void tcp_sock_ready(union ev_ref ref, uint32_t mask)
 {
 	union flow *f = flow_at(ref);
 	struct tcp_flow *t;
 
-	if (!f)
+	if (!f || f->tcp.state >= TS_DONE)
 		return;
 	t = &f->tcp;
 
@@ -777,8 +758,10 @@ void tcp_sock_ready(union ev_ref ref, uint32_t mask)
 		reset_guest(f);
 		return;
 	}
+	/* The urgent byte is one like any other for us, but reads will stop
+	 * before it; left out of line, it would put all offsets wrong */
 	if (mask & EPOLLPRI)
-		urgent(t);
+		turn_on(t, TF_URGENT, SO_OOBINLINE);
 	if (mask & (EPOLLRDHUP | EPOLLHUP))
 		t->flags |= TF_RDHUP;
 	if (mask & (EPOLLIN | EPOLLPRI | EPOLLRDHUP | EPOLLHUP))
@@ -792,7 +775,12 @@ void tcp_sock_ready(union ev_ref ref, uint32_t mask)
 		reset_guest(f);
 		return;
 	}
-	settle(f);
+	/* An end of data that the guest has most likely no use for: new
+	 * connections of this turn go first */
+	if (t->flags & TF_GUEST_FIN && !t->hold.len)
+		flow_wake(f);
+	else
+		settle(f);
 }
 
 void tcp_resume(union flow *f)
@@ -801,7 +789,9 @@ void tcp_resume(union flow *f)
 		return;
 	if (f->tcp.state == TS_RESET)
 		reset_guest(f);
-	else
+	else if (f->tcp.state == TS_DONE)
+		complete(f);
+	else if (!tcp_can_send(f) || push(f))
 		settle(f);
 }
 
@@ -853,6 +843,8 @@ void tcp_timer(struct timer *timer)
 	union flow *f = flow_of_timer(timer);
 	struct tcp_flow *t = &f->tcp;
 
+	if (t->state == TS_DONE)
+		return;				/* on its way out */
 	if (t->state == TS_RESET) {
 		reset_guest(f);
 		return;

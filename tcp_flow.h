@@ -18,6 +18,8 @@ enum tcp_state {
 	TS_SYN_SENT,		/* SYN sent to the guest (inbound) */
 	TS_SYN_RCVD,		/* SYN+ACK sent to the guest, no ACK yet */
 	TS_OPEN,		/* established; ends tracked by flags */
+	TS_DONE,		/* both ends are, to be closed when there is
+				 * time */
 	TS_RESET,		/* over, but the guest could not be told yet */
 };
 

@@ -389,26 +389,43 @@ static enum tcp_verdict send_range(union flow *f, uint32_t seq, uint32_t limit,
 	return TCP_OK;
 }
 
+/* Bytes that may be sent now: by the guest's window and by our means */
+static uint32_t send_window(const struct tcp_flow *t)
+{
+	uint32_t flight = t->snd_nxt - t->snd_una;
+	uint32_t room = MIN(t->snd_wnd, WIN_SND_MAX);
+
+	if (!sock_features()->tcp_peek_off)
+		room = MIN(room, SKIP_IOVS * SKIP_SCRATCH -
+			   (t->snd_una - t->consumed));
+	return room > flight ? room - flight : 0;
+}
+
+bool tcp_can_send(const union flow *f)
+{
+	const struct tcp_flow *t = &f->tcp;
+
+	if (t->state != TS_OPEN || t->flags & TF_FIN_SENT)
+		return false;
+	if (t->flags & TF_HOST_EOF)
+		return true;
+	return !(t->flags & TF_RX_DRY) && send_window(t);
+}
+
 enum tcp_verdict tcp_send_data(union flow *f)
 {
 	struct tcp_flow *t = &f->tcp;
 	uint32_t budget = BUDGET_BYTES, sent, room;
 	int frames = tap_caps()->tso ? BUDGET_SLOTS : TAP_BATCH;
 
-	while (!(t->flags & (TF_RX_DRY | TF_HOST_EOF))) {
-		uint32_t flight = t->snd_nxt - t->snd_una;
+	while (!(t->flags & (TF_RX_DRY | TF_HOST_EOF)) &&
+	       (room = send_window(t))) {
 		enum tcp_verdict v;
 
-		room = MIN(t->snd_wnd, WIN_SND_MAX);
-		if (!sock_features()->tcp_peek_off)
-			room = MIN(room, SKIP_IOVS * SKIP_SCRATCH -
-				   (t->snd_una - t->consumed));
-		if (flight >= room)
-			return TCP_OK;
 		if (!budget)
 			return TCP_MORE;
-		v = send_range(f, t->snd_nxt, MIN(room - flight, budget),
-			       frames, &sent);
+		v = send_range(f, t->snd_nxt, MIN(room, budget), frames,
+			       &sent);
 		if (sent && !(t->flags & TF_RTT_BUSY)) {
 			t->flags |= TF_RTT_BUSY;
 			t->rtt_seq = t->snd_nxt;

@@ -19,6 +19,10 @@ enum tcp_verdict {
 	TCP_RESET,		/* the host socket failed */
 };
 
+/* tcp_can_send() - There may be data or an end of data that tcp_send_data()
+ * could send now */
+bool tcp_can_send(const union flow *f);
+
 /*
  * tcp_send_data() - What the host socket has and the guest's window allows, up
  * to a budget; the end of data becomes a FIN. Sets TF_RX_DRY when the socket

@@ -39,6 +39,7 @@
 					 * more than one page */
 #define BUDGET		16		/* rounds per direction and event */
 #define PIPES_MAX	32		/* in store */
+#define PIPES_READY	2		/* from the start */
 #define SOCKS_MAX	32		/* in store, per family */
 
 static struct {
@@ -137,6 +138,18 @@ static void pipe_give(int p[2], bool empty)
 		close(p[1]);
 	}
 	p[0] = p[1] = -1;
+}
+
+void splice_prepare(void)
+{
+	int p[PIPES_READY][2], i;
+
+	for (i = 0; i < PIPES_READY; i++) {
+		p[i][0] = p[i][1] = -1;
+		(void)pipe_take(p[i]);
+	}
+	while (i--)
+		pipe_give(p[i], true);
 }
 
 /* ------------------------------------------------------------- the end */

@@ -16,6 +16,9 @@
  * would need a slot it has not got, is copied once and leaves by send_udp(),
  * as fragments if it must.
  *
+ * A flow between two sockets (udp_splice.c) is read in the same way, and sent
+ * on by udp_out.c from where it was read.
+ *
  * Nothing is queued here: what the other side has no room for is lost, as on
  * a wire.
  */
@@ -34,10 +37,12 @@
 #include "fwd_listen.h"
 #include "guest.h"
 #include "log.h"
+#include "ns.h"
 #include "send.h"
 #include "sock.h"
 #include "tap.h"
 #include "udp_out.h"
+#include "udp_splice.h"
 
 #ifndef UDP_GRO
 #define UDP_GRO		104
@@ -70,6 +75,7 @@ struct rx_msg {
 	uint16_t	seg;		/* size of its segments; len if plain */
 	uint8_t		ttl;
 	bool		cut;		/* did not fit its slot */
+	bool		done;		/* sent on already */
 };
 
 static struct {
@@ -84,6 +90,7 @@ static struct {
 	union sockaddr_any rx_from[BATCH];
 	union ctrl	rx_ctrl[BATCH];
 	struct iovec	iov[IOV_MAX_];		/* of seal() */
+	struct pkt	spliced[BATCH];		/* of rx_spliced() */
 } udp;
 
 #define COPY_STRIDE	((size_t)65536)
@@ -262,9 +269,14 @@ static union flow *open_from_host(const struct side *ini, uint32_t index,
 
 	f->udp.sock[0] = f->udp.sock[1] = -1;
 	gs = &f->h.side[1];
-	if (gs->pif != PIF_GUEST) {
-		flow_close(f);
-		return NULL;
+	if (udp_is_spliced(f)) {
+		if (udp_splice_open(f)) {
+			udp_close(f);
+			return NULL;
+		}
+		f->udp.listener = index;
+		flow_start(f, 3U);
+		return f;
 	}
 
 	/* Clients that the guest cannot tell apart (two addresses of the
@@ -313,8 +325,8 @@ static union flow *rx_flow(const union sockaddr_any *from,
 			   union flow *prev)
 {
 	struct side ini = { .ours = *local, .ours_port = l->port,
-			    .pif = PIF_HOST };
-	unsigned side;
+			    .pif = l->pif };
+	unsigned side = 0;
 	union flow *f;
 
 	if (!addr_from_sa(from, &ini.peer, &ini.peer_port))
@@ -324,11 +336,11 @@ static union flow *rx_flow(const union sockaddr_any *from,
 
 	if (!addr_is_unicast(&ini.peer) || !addr_is_unicast(local))
 		return NULL;
-	f = flow_find(IPPROTO_UDP, PIF_HOST, &ini.peer, ini.peer_port, local,
+	f = flow_find(IPPROTO_UDP, l->pif, &ini.peer, ini.peer_port, local,
 		      l->port, &side);
 	if (!f)
 		f = open_from_host(&ini, index, l, scope);
-	return f && f->h.type == FLOW_UDP ? f : NULL;
+	return f && !side && f->h.type == FLOW_UDP ? f : NULL;
 }
 
 /* rx_read() - What message @i says: length, segments, TTL, our address */
@@ -343,6 +355,7 @@ static void rx_read(unsigned i, union addr *local, uint32_t *scope)
 	rx->seg = (uint16_t)rx->len;
 	rx->ttl = UDP_TTL_DEFAULT;
 	rx->cut = m->msg_flags & MSG_TRUNC;
+	rx->done = false;
 
 	for (c = CMSG_FIRSTHDR(m); c; c = CMSG_NXTHDR(m, c)) {
 		if (c->cmsg_level == SOL_UDP && c->cmsg_type == UDP_GRO) {
@@ -489,7 +502,7 @@ static void rx_copied(unsigned from, unsigned n)
 		size_t left = rx->len;
 
 		if (!rx->f) {
-			udp.dropped++;
+			udp.dropped += !rx->done;
 			continue;
 		}
 		gs = &rx->f->h.side[udp_guest_side(rx->f)];
@@ -550,23 +563,77 @@ static void rx_whose(unsigned n, union flow *f, const struct listener *l,
 				       index, prev);
 		udp.rx[i].f = f ? f : prev;
 		if (udp.rx[i].f)
-			touch(udp.rx[i].f, !udp_guest_side(udp.rx[i].f), 1);
+			touch(udp.rx[i].f, !l, 1);
 	}
 }
 
+/* rx_spliced() - Send on those of @n messages that are not for the guest: from
+ * the listener to the target, or back */
+static void rx_spliced(unsigned n, bool from_listener)
+{
+	unsigned i, j, k;
+
+	for (i = 0; i < n; i = j) {
+		union flow *f = udp.rx[i].f;
+		const struct listener *to = NULL;
+
+		j = i + 1;
+		if (!f || !udp_is_spliced(f))
+			continue;
+		for (j = i, k = 0; j < n && udp.rx[j].f == f; j++) {
+			struct rx_msg *rx = &udp.rx[j];
+			struct pkt *p = &udp.spliced[k];
+
+			rx->f = NULL;
+			if (rx->cut)
+				continue;
+			rx->done = true;
+			cur_init(&p->data, udp.slot[j].data, rx->len);
+			p->gso_size = rx->seg < rx->len ? rx->seg : 0;
+			p->ttl = UDP_TTL_DEFAULT;
+			k++;
+		}
+		if (!from_listener)
+			to = listener_by_index(f->udp.listener);
+		if (from_listener || to)
+			udp_out(f, to, udp.spliced, k);
+		else
+			udp.dropped += k;
+	}
+}
+
+/* rx_reserve() - Room for what comes next; *@apart: it is not the guest's, and
+ * needs no commit, as this is (or may be) for others. 0: there is none */
+static int rx_reserve(const union flow *f, const struct listener *l,
+		      bool *apart)
+{
+	int n;
+
+	*apart = f ? udp_is_spliced(f) : l->pif != PIF_HOST;
+	if (!*apart) {
+		n = tap_reserve(udp.slot, (int)udp.batch, HDR_LEN,
+				TAP_DATA_MAX);
+		if (n > 0 || f || ns_fd() < 0)
+			return n;
+		*apart = true;
+	}
+	return udp_splice_slots(udp.slot, udp.batch);
+}
+
 /*
- * rx_batch() - Move one batch from a socket to the guest
+ * rx_batch() - Move one batch from a socket to the guest, or whom it is for
  *
  * Return: true if there may be more
  */
 static bool rx_batch(int fd, union flow *f, const struct listener *l,
 		     uint32_t index)
 {
-	const struct tap_caps *caps = tap_caps();
+	const struct tap_caps *caps;
 	int n, got, e;
 	unsigned i;
+	bool apart;
 
-	n = tap_reserve(udp.slot, (int)udp.batch, HDR_LEN, TAP_DATA_MAX);
+	n = rx_reserve(f, l, &apart);
 	if (n <= 0) {
 		discard(fd);
 		return false;
@@ -576,7 +643,8 @@ static bool rx_batch(int fd, union flow *f, const struct listener *l,
 	got = recvmmsg(fd, udp.rxh, (unsigned)n, MSG_DONTWAIT, NULL);
 	e = errno;
 	if (got <= 0) {
-		tap_commit(udp.slot, n, 0, true);
+		if (!apart)
+			tap_commit(udp.slot, n, 0, true);
 		if (!got || e == EAGAIN)
 			return false;
 		udp_errors(fd, f, l);
@@ -584,11 +652,18 @@ static bool rx_batch(int fd, union flow *f, const struct listener *l,
 	}
 
 	rx_whose((unsigned)got, f, l, index);
-	for (i = 0; i < (unsigned)got && rx_fits(&udp.rx[i], caps); i++)
-		;
-	rx_frames(i, caps);
+	rx_spliced((unsigned)got, l);
+	i = 0;
+	if (!apart) {
+		caps = tap_caps();
+		while (i < (unsigned)got && rx_fits(&udp.rx[i], caps))
+			i++;
+		rx_frames(i, caps);
+	}
 	rx_copy(i, (unsigned)got);
-	udp.dropped += i - (unsigned)tap_commit(udp.slot, n, (int)i, true);
+	if (!apart)
+		udp.dropped += i - (unsigned)tap_commit(udp.slot, n, (int)i,
+							true);
 	rx_copied(i, (unsigned)got);
 
 	/* Ask for twice of what there was, so that a lonely datagram does not

@@ -59,7 +59,7 @@ _Static_assert(CMSG_SPACE(sizeof(struct in6_pktinfo)) +
 /* Messages being built for one flow's socket */
 struct tx {
 	union flow	*f;
-	unsigned	g;		/* side of the guest */
+	unsigned	g;		/* side of the guest, or whoever sends */
 	int		fd;
 	const struct listener *l; /* NULL: connected socket */
 	uint8_t		ttl;
@@ -182,7 +182,9 @@ static void tell_error(const union flow *f, const struct sock_err *e)
 	uint8_t type, code;
 	uint32_t info;
 
-	if (!addr_is_unicast(&gs->ours) ||
+	/* Nobody could tell the client of a listener, or the target of a
+	 * spliced flow */
+	if (udp_is_spliced(f) || !addr_is_unicast(&gs->ours) ||
 	    !translate(&e->ee, addr_is4(&gs->peer), &type, &code, &info))
 		return;
 
@@ -208,7 +210,7 @@ static union flow *error_flow(const struct sock_err *e,
 
 	if (!l || !addr_from_sa(&e->to, &peer, &port))
 		return NULL;
-	return flow_find(IPPROTO_UDP, PIF_HOST, &peer, port, &e->local,
+	return flow_find(IPPROTO_UDP, l->pif, &peer, port, &e->local,
 			 l->port, &side);
 }
 
@@ -503,7 +505,7 @@ static void set_ttl(struct tx *t)
 void udp_out(union flow *f, const struct listener *l, const struct pkt *p,
 	     unsigned n)
 {
-	unsigned g = udp_guest_side(f), i, k;
+	unsigned g = l ? 1 : 0, i, k;	/* where they come from */
 	const struct side *hs = &f->h.side[!g];
 	struct tx t = { .f = f, .g = g, .l = l };
 

@@ -24,9 +24,16 @@ static inline unsigned udp_guest_side(const union flow *f)
 	return f->h.side[0].pif == PIF_GUEST ? 0 : 1;
 }
 
+/* udp_is_spliced() - Do both sides lie elsewhere? See udp_splice.h */
+static inline bool udp_is_spliced(const union flow *f)
+{
+	return f->h.side[0].pif != PIF_GUEST && f->h.side[1].pif != PIF_GUEST;
+}
+
 /*
- * udp_out() - Send the guest's datagrams on
- * @l:		listener to use, or NULL: the flow's own socket
+ * udp_out() - Send datagrams on: the guest's, or those of a spliced flow
+ * @l:		listener to use, towards the client who started the flow there;
+ *		or NULL: the flow's own socket, towards its target
  * @p:		@n of them, all of flow @f
  */
 void udp_out(union flow *f, const struct listener *l, const struct pkt *p,

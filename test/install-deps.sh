@@ -18,7 +18,12 @@ nsenter:util-linux
 unshare:util-linux
 timeout:coreutils
 ps:procps
-python3:python3
+/usr/bin/python3:python3
+ping:iputils-ping
+arping:iputils-arping
+dhclient:isc-dhcp-client
+udhcpc:udhcpc
+rdisc6:ndisc6
 "
 
 missing=

@@ -33,6 +33,7 @@
 #include "util.h"
 
 #define QUEUE	64
+#define PIECES	1000
 
 static const struct { const char *guest, *gw, *lo; } net[2] = {
 	{ "192.0.2.2", "192.0.2.1", "127.0.0.1" },
@@ -47,7 +48,7 @@ static unsigned fds;
 
 static struct {
 	uint8_t frame[QUEUE][66000];
-	struct iovec iov[QUEUE];
+	struct iovec iov[QUEUE][PIECES];
 	struct pkt pkt[QUEUE];
 	unsigned n;
 } queue;
@@ -213,6 +214,12 @@ void rig_reset(void)
 {
 	uint64_t now = state.now;
 	struct input_conf in = { true, true, true };
+	int i, fd;
+
+	/* Connections that no program took */
+	for (i = 0; i < 2; i++)
+		while ((fd = accept4(listener[i], NULL, NULL, 0)) >= 0)
+			close(fd);
 
 	memset(&state, 0, sizeof(state));
 	state.now = now + 10 * SEC;
@@ -242,11 +249,11 @@ const char *rig_left(void)
 
 	rig_turn(0);
 	if (flow_count() || timer_count() || hold_chunks_used() ||
-	    flow_wake_count()) {
+	    flow_listed(FLOW_RUN)) {
 		snprintf(text, sizeof(text),
 			 "left: %u flows %u timers %u chunks %u woken",
 			 flow_count(), timer_count(), hold_chunks_used(),
-			 flow_wake_count());
+			 flow_listed(FLOW_RUN));
 		return text;
 	}
 	if (!fake_idle())
@@ -260,11 +267,19 @@ const char *rig_left(void)
 	return NULL;
 }
 
+static void run(enum flow_list which)
+{
+	unsigned n = flow_listed(which);
+	union flow *f;
+
+	for (; n && (f = flow_take(which)); n--)
+		tcp_resume(f);
+}
+
 void rig_turn(int ms)
 {
 	struct ev_event ev[16];
-	unsigned woken, rounds;
-	union flow *f;
+	unsigned rounds;
 	struct timer *t;
 	int i, n;
 
@@ -278,14 +293,12 @@ void rig_turn(int ms)
 		}
 		while ((t = timer_pop()))
 			tcp_timer(t);
-		for (woken = flow_wake_count(); woken; woken--) {
-			f = flow_woken();
-			if (f)
-				tcp_resume(f);
-		}
+		run(FLOW_RUN);
+		if (!n)
+			run(FLOW_LATER);
 		tap_flush();
 		flow_reap();
-		if (!n && !flow_wake_count())
+		if (!n && !flow_listed(FLOW_RUN) && !flow_listed(FLOW_LATER))
 			break;
 	}
 }
@@ -310,13 +323,13 @@ void guest_segment(const struct conn *c, uint8_t flags, uint32_t seq,
 		   uint32_t ack, const void *data, size_t len)
 {
 	uint8_t *b = queue.frame[queue.n], opt[8];
-	struct iovec *iov = &queue.iov[queue.n];
+	struct iovec *iov = queue.iov[queue.n];
 	struct hdr_ip ip = {
 		.smac = facts.mac, .dmac = facts.our_mac,
 		.src = A(net[c->v6].guest), .dst = A(net[c->v6].gw),
 		.proto = IPPROTO_TCP, .ttl = 64,
 	};
-	size_t optlen = 0, n;
+	size_t optlen = 0, n, at, piece = state.piece;
 
 	if (queue.n == QUEUE)
 		abort();
@@ -335,8 +348,12 @@ void guest_segment(const struct conn *c, uint8_t flags, uint32_t seq,
 			 optlen);
 	if (len)
 		memcpy(b + n, data, len);
-	*iov = (struct iovec){ b, n + len };
-	if (hdr_parse(&queue.pkt[queue.n], iov, n + len) != HDR_OK)
+	len += n;
+	if (!piece || len / piece >= PIECES)
+		piece = len;
+	for (at = 0; at < len; at += piece)
+		*iov++ = (struct iovec){ b + at, MIN(piece, len - at) };
+	if (hdr_parse(&queue.pkt[queue.n], queue.iov[queue.n], len) != HDR_OK)
 		abort();
 	queue.n++;
 }
@@ -393,8 +410,12 @@ bool rig_pop(void)
 	struct pkt p;
 	int i;
 
-	for (i = 0; i < 20 && !fake_pending(); i++)
+	for (i = 0; i < 20 && !fake_pending(); i++) {
 		rig_turn(i ? 10 : 0);
+		/* Perhaps a delayed acknowledgement */
+		if (i == 1 && !fake_pending())
+			rig_advance(2 * MSEC);
+	}
 	iov.iov_len = fake_pop(frame, sizeof(frame), &info);
 	if (!iov.iov_len || hdr_parse(&p, &iov, iov.iov_len) != HDR_OK ||
 	    p.proto != IPPROTO_TCP)
@@ -444,10 +465,18 @@ bool rig_quiet(void)
 	return !fake_pending();
 }
 
-bool conn_open(struct conn *c, uint32_t isn)
+bool conn_accept(struct conn *c)
 {
 	struct pollfd p = { .fd = listener[c->v6], .events = POLLIN };
 
+	if (poll(&p, 1, 1000) != 1)
+		return false;
+	c->host = accept4(p.fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+	return c->host >= 0;
+}
+
+bool conn_open(struct conn *c, uint32_t isn)
+{
 	guest_send(c, TH_SYN, 0, 0, NULL, 0);
 	if (isn)
 		rig_isn(c, isn);
@@ -456,10 +485,7 @@ bool conn_open(struct conn *c, uint32_t isn)
 		return false;
 	c->irs = state.got.seq;
 	guest_send(c, TH_ACK, 1, 1, NULL, 0);
-	if (poll(&p, 1, 1000) != 1)
-		return false;
-	c->host = accept4(p.fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
-	return c->host >= 0 && !fake_pending();
+	return conn_accept(c) && !fake_pending();
 }
 
 bool conn_inbound(struct conn *c)

@@ -56,6 +56,7 @@ struct rig {
 	unsigned	sends;		/* calls of sendmsg() */
 	unsigned	peeks;		/* calls of recvmsg() */
 	bool		no_peek_off;	/* an old kernel */
+	size_t		piece;		/* guest's frames come in such, 0 = whole */
 	struct seg	got;
 };
 
@@ -98,7 +99,8 @@ union flow *rig_flow(const struct conn *c);
 void rig_isn(const struct conn *c, uint32_t isn);
 
 /* rig_pop() - The next segment to the guest, into rig()->got; makes turns and
- * waits a little for it */
+ * waits a little for it, at last also by the clock: as long as an
+ * acknowledgement may be delayed */
 bool rig_pop(void);
 
 /* rig_expect() - It is this one; else says why not. PSH is not compared */
@@ -111,6 +113,9 @@ bool rig_quiet(void);
 /* conn_open() - The guest connects: all three segments, and c->host; with
  * @isn other than 0 as our initial number */
 bool conn_open(struct conn *c, uint32_t isn);
+
+/* conn_accept() - The program takes the next connection */
+bool conn_accept(struct conn *c);
 
 /* conn_inbound() - A client connects c->host to the forwarded port, the guest
  * gets the SYN, which also tells hport; conn_answer() - and takes it */

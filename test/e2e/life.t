@@ -239,7 +239,11 @@ def idle():
 
     with case("idle"), topo.pasta("-t", "5001-5100", "-u", "5001-5100") as p:
         rss = status(p.pid, "VmRSS")
-        ok(rss <= IDLE_KB, f"idle: at most {IDLE_KB} kB resident", f"{rss} kB")
+        if os.environ.get("DEBUG"):
+            skip("idle: resident memory", "sanitizers need more")
+        else:
+            ok(rss <= IDLE_KB, f"idle: at most {IDLE_KB} kB resident",
+               f"{rss} kB")
         note(f"{rss} kB")
         ok(len([c for c in children(p.pid) if comm(c) == comm(p.pid)]) == 0,
            "one process")

@@ -290,7 +290,7 @@ static void test_no_room(void)
 	k->accept = 3;
 	EXPECT(host_write(&c, data, 30000));
 	EXPECT(bytes(&c, 0, 30000, 1460) > 0);
-	EXPECT_EQ(flow_wake_count(), 0);
+	EXPECT_EQ(flow_listed(FLOW_RUN), 0);
 	EXPECT_QUIET();
 	ack(&c, 30000, 65536);
 	at = 30000;
@@ -305,7 +305,7 @@ static void test_no_room(void)
 		rig_turn(0);
 		if (!k->slots) {
 			EXPECT_QUIET();
-			EXPECT_EQ(flow_wake_count(), 1);
+			EXPECT_EQ(flow_listed(FLOW_RUN), 1);
 		}
 		k->slots = -1;
 		EXPECT(bytes(&c, at, at + 5000, 65535) > 0);

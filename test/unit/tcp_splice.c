@@ -169,12 +169,12 @@ static void turn(int ms)
 	union flow *f;
 	unsigned woken;
 
-	n = ev_wait(ev, 16, flow_wake_count() ? 0 : ms);
+	n = ev_wait(ev, 16, flow_listed(FLOW_RUN) ? 0 : ms);
 	for (i = 0; i < n; i++) {
 		EXPECT_EQ(ev[i].ref.type, EV_SPLICE);
 		splice_ready(ev[i].ref, ev[i].mask);
 	}
-	for (woken = flow_wake_count(); woken && (f = flow_woken()); woken--)
+	for (woken = flow_listed(FLOW_RUN); woken && (f = flow_take(FLOW_RUN)); woken--)
 		splice_resume(f);
 	flow_reap();
 }
@@ -283,7 +283,7 @@ static void leak_free(void)
 {
 	settle();
 	EXPECT_EQ(flow_count(), 0);
-	EXPECT_EQ(flow_wake_count(), 0);
+	EXPECT_EQ(flow_listed(FLOW_RUN), 0);
 	EXPECT_EQ(timer_count(), 0);
 }
 
@@ -429,7 +429,7 @@ static void short_of_pipes(void)
 	group("a full receiver is waited for");
 	pair(&c, &s);
 	EXPECT(!stuff(c, 999));
-	EXPECT_EQ(flow_wake_count(), 0);
+	EXPECT_EQ(flow_listed(FLOW_RUN), 0);
 	close(s);		/* unread data: a reset */
 	settle();
 	EXPECT(stuff(c, 1));

@@ -19,7 +19,7 @@
 #include "tcp_helper.h"
 #include "util.h"
 
-#define ROUNDS	60
+#define ROUNDS	300
 #define STEPS	100000
 #define LATE	16		/* segments under way to the guest */
 
@@ -207,6 +207,7 @@ static void bad_days(void)
 	k->caps.tso = k->caps.csum = rnd(2);
 	rig()->send_max = rnd(3) ? -1 : (ssize_t)rnd(5000);
 	rig()->send_times = rnd(3);
+	rig()->piece = rnd(3) ? 0 : 5 + rnd(2000);
 	/* The kernel would say so, had it been it */
 	if (f && f->tcp.state == TS_OPEN && !rnd(3))
 		tcp_sock_ready(flow_ref(f, EV_TCP, 1), EPOLLOUT);

@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * tcp_open.c - the first state of a connection
+ *
+ * What a connection starts from: our initial sequence number, the sizes of
+ * segments, the window scales, and what the other end says of these in its SYN.
+ */
+#include "tcp_open.h"
+
+#include "guest.h"
+#include "siphash.h"
+#include "tcp_seg.h"
+#include "tcp_win.h"
+#include "util.h"
+
+static uint32_t initial_seq(const struct side *s)
+{
+	/* RFC 6528: keyed hash of the endpoints plus a clock; 32 ns per step */
+	return (uint32_t)siphash(s, sizeof(*s)) +
+	       (uint32_t)(clock_now() * 1000 / 32);
+}
+
+void tcp_open(union flow *f, unsigned side, int fd, uint8_t state)
+{
+	const struct side *s = &f->h.side[side];
+	struct tcp_flow *t = &f->tcp;
+	unsigned hdr = (addr_is4(&s->peer) ? IP4_HLEN : IP6_HLEN) + TCP_HLEN;
+
+	t->sock = fd;
+	t->state = state;
+	t->side = (uint8_t)side;
+	t->flags = TF_CHATTY | TF_RX_DRY;	/* dry until an event says */
+	t->snd_una = t->snd_nxt = initial_seq(s);
+	t->consumed = t->peek_at = t->snd_una + 1;
+	t->label = t->snd_una * 0x9e3779b1U >> 12;
+	t->rcv_mss = t->mss = win_mss(guest()->mtu, hdr, UINT16_MAX);
+	t->rcv_ws = WIN_SCALE;
+	t->active = (uint32_t)(clock_now() / MSEC);
+}
+
+void tcp_take_syn(union flow *f, const struct pkt *p)
+{
+	struct tcp_flow *t = &f->tcp;
+	struct seg_opts o;
+
+	seg_opts_parse(p, &o);
+	t->mss = MIN(t->mss, MAX(o.mss, 48));
+	t->flags &= ~(uint32_t)TF_WSCALE;
+	t->snd_ws = 0;
+	if (o.has_ws) {
+		t->flags |= TF_WSCALE;
+		t->snd_ws = o.ws;
+	}
+	t->snd_wnd = p->tcp.win;	/* unscaled in a SYN: RFC 7323 2.2 */
+	t->rcv_nxt = t->rcv_acked = t->rcv_edge = p->tcp.seq + 1;
+}

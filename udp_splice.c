@@ -1,0 +1,187 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * udp_splice.c - datagrams from socket to socket, past the guest's link
+ *
+ * A spliced flow is an ordinary one of udp.c: its client shares a listener
+ * with others, its target has a connected socket. Just that neither end is the
+ * guest. So reading in batches, joining, replies by the listener, errors and
+ * time-outs are written once, there and in udp_out.c, and what is left for
+ * here is to have that socket, in the namespace if the target is there, and
+ * memory for datagrams that shall not depend on the guest's port.
+ *
+ * Sockets in the namespace are made there in batches and kept in store.
+ *
+ * Ports that are forwarded both ways would send a datagram round and round,
+ * each time as a new client. So the local address of each socket stands in the
+ * flow table, and a client who has just that is ourselves.
+ */
+#include "udp_splice.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "addr.h"
+#include "ev.h"
+#include "log.h"
+#include "ns.h"
+#include "sock.h"
+#include "util.h"
+
+#define SOCKS_MAX	16		/* in store, per family */
+
+/* A datagram, or several that the kernel had joined, has less than 64 KiB.
+ * Not quite a power of two, or all would begin in the same lines of caches */
+#define STRIDE		((size_t)65536 + 64 * 17)
+
+static struct {
+	uint8_t		*arena;
+	struct iovec	iov[TAP_BATCH];
+	int		sock[2][SOCKS_MAX];	/* in the namespace; [1]: IPv4 */
+	unsigned	nsocks[2];
+} store;
+
+void udp_splice_init(void)
+{
+	unsigned v4, i;
+
+	for (v4 = 0; v4 < 2; v4++) {
+		while (store.nsocks[v4])
+			close(store.sock[v4][--store.nsocks[v4]]);
+	}
+	if (store.arena)
+		return;
+
+	/* Pages that are never used cost nothing */
+	store.arena = mmap(NULL, TAP_BATCH * STRIDE, PROT_READ | PROT_WRITE,
+			   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (store.arena == MAP_FAILED)
+		die_perror("Cannot map memory for local datagrams");
+	for (i = 0; i < TAP_BATCH; i++)
+		store.iov[i] = (struct iovec){ store.arena + i * STRIDE,
+					       TAP_DATA_MAX };
+}
+
+int udp_splice_slots(struct tap_slot *s, unsigned max)
+{
+	unsigned i, n = MIN(max, TAP_BATCH);
+
+	for (i = 0; i < n; i++) {
+		s[i] = (struct tap_slot){
+			.data = &store.iov[i], .ndata = 1,
+			.room = TAP_DATA_MAX,
+		};
+	}
+	return (int)n;
+}
+
+/* ------------------------------------------------------------- the socket */
+
+/* In the namespace: as many sockets as there is room for */
+static int make_socks(void *arg)
+{
+	unsigned v4 = *(const unsigned *)arg;
+
+	while (store.nsocks[v4] < SOCKS_MAX) {
+		int fd = sock_udp_open(v4);
+
+		if (fd < 0)
+			return store.nsocks[v4] ? 0 : fd;
+		store.sock[v4][store.nsocks[v4]++] = fd;
+	}
+	return 0;
+}
+
+static int socket_in_ns(bool is4)
+{
+	unsigned v4 = is4;
+	int rc;
+
+	if (!store.nsocks[v4]) {
+		rc = ns_call(make_socks, &v4);
+		if (rc < 0)
+			return rc;
+	}
+	return store.sock[v4][--store.nsocks[v4]];
+}
+
+/* own_name() - Enter what the kernel chose as our address and port */
+static void own_name(int fd, struct side *s)
+{
+	union sockaddr_any sa;
+	socklen_t len = sizeof(sa);
+	in_port_t port;
+	union addr a;
+
+	if (!getsockname(fd, &sa.sa, &len) && addr_from_sa(&sa, &a, &port)) {
+		s->ours = a;
+		s->ours_port = port;
+	}
+}
+
+/* is_ourselves() - Is the client at side @s a socket of another such flow? */
+static bool is_ourselves(const struct side *s)
+{
+	unsigned side;
+
+	return flow_find(IPPROTO_UDP, s->pif, &s->ours, s->ours_port, &s->peer,
+			 s->peer_port, &side) && side == 1;
+}
+
+static void refused(const union flow *f, int e)
+{
+	static unsigned long last;
+
+	if (log_shown(LOG_LVL_DEBUG))
+		debug("%s: %s", flow_str(f), strerror(e));
+	if (e != EMFILE && e != ENFILE && e != ENOMEM && e != ENOBUFS &&
+	    e != EPERM && e != ELOOP)
+		return;
+	if (log_ratelimit(&last, 10))
+		warn("Local UDP datagrams dropped: %s", e == ELOOP ?
+		     "the port is forwarded both ways" : strerror(e));
+}
+
+/* connect_socket() - A socket for the target side @s; or -errno */
+static int connect_socket(const struct side *s)
+{
+	bool v4 = addr_is4(&s->peer);
+	int fd, rc;
+
+	fd = s->pif == PIF_NS ? socket_in_ns(v4) : sock_udp_open(v4);
+	if (fd < 0)
+		return fd;
+	rc = sock_udp_start(fd, s);
+	if (rc) {
+		close(fd);
+		return rc;
+	}
+	return fd;
+}
+
+int udp_splice_open(union flow *f)
+{
+	struct side *tgt = &f->h.side[1];
+	int rc;
+
+	if (is_ourselves(&f->h.side[0])) {
+		refused(f, ELOOP);
+		return -ELOOP;
+	}
+
+	rc = connect_socket(tgt);
+	if (rc >= 0) {
+		f->udp.sock[1] = rc;
+		own_name(rc, tgt);
+		rc = ev_add(rc, EPOLLIN, flow_ref(f, EV_UDP, 1));
+	}
+	if (rc) {
+		refused(f, -rc);
+		return rc;
+	}
+	if (log_shown(LOG_LVL_DEBUG))
+		debug("%s: new local flow", flow_str(f));
+	return 0;
+}
