@@ -42,6 +42,10 @@ int ev_add(int fd, uint32_t mask, union ev_ref ref);
 int ev_mod(int fd, uint32_t mask, union ev_ref ref);
 int ev_del(int fd);
 
+/* ev_soon() - A conversation of several short messages has begun or ended, more
+ * will most likely follow at once: ev_wait() may be reluctant to sleep */
+void ev_soon(void);
+
 /* ev_wait() - Wait at most @ms milliseconds (-1: for ever); fills up to @max
  * events and returns how many, 0 on time-out or EINTR */
 int ev_wait(struct ev_event *ev, int max, int ms);

@@ -264,6 +264,7 @@ static void tcp_syn(const struct pkt *p)
 		return;
 	}
 	tcp_open(f, 0, fd, TS_CONNECTING);
+	ev_soon();
 	tcp_take_syn(f, p);
 	flow_commit(f, FLOW_TCP, 1U << 0);
 	rc = ev_add(fd, EVENTS, flow_ref(f, EV_TCP, 1));
@@ -339,6 +340,7 @@ static void accepted(const struct listener *l, int fd,
 		return;
 	}
 	tcp_open(f, 1, fd, TS_SYN_SENT);
+	ev_soon();
 	flow_commit(f, FLOW_TCP, 1U << 1);
 	tcp_send_flags(f, TH_SYN);
 	f->tcp.snd_nxt = f->tcp.snd_una + 1;

@@ -362,7 +362,8 @@ def startup(dm):
     if dm.impl.slirp:
         raise Fail("-")
     out = run(*dm.net.as_user(LOAD, "launch", "11", dm.impl.path,
-                              "--config-net", "-q", "--", "true"))
+                              "--config-net", "-q", "-t", "none", "-u", "none",
+                              "-T", "none", "-U", "none", "--", "true"))
     if out.startswith("error"):
         raise Fail(out.strip())
     return float(out) / 1e6,
