@@ -4,7 +4,8 @@
 # make check		all tests (DEBUG=1: of the sanitized build)
 # make DEBUG=1		the same with sanitizers, in build/debug/
 # make static		./passt.static, one file without a loader
-# make bench		throughput and latency
+# make bench		throughput and latency; BENCH="--impl this=./pasta --impl
+#			that=PATH" compares with others
 # make install		PREFIX, DESTDIR and the usual directory variables
 #
 # One object per source. The normal objects lie beside the sources, those of
@@ -159,7 +160,7 @@ check-unit: units all
 		test/layers.sh $(UNITBIN)
 
 bench: all
-	python3 test/bench.py
+	python3 test/bench.py $(BENCH)
 
 # One binary chooses its instructions at start; the .avx2 names exist because
 # scripts and packages of this program's family know them

@@ -169,12 +169,19 @@ static void resolv_family(struct conf *c, const struct resolv *r,
 		fwd->dns_host = r->ns[f][0];
 }
 
+/* Even with "--dns none" a --dns-forward needs a resolver behind it */
+static bool wants_resolver(const struct conf *c, enum guest_family f)
+{
+	return c->guest.net[f].on &&
+	       (!c->dns_none || !addr_is_none(&c->fwd.net[f].dns_forward));
+}
+
 void resolv_apply(struct conf *c, const struct resolv *r)
 {
 	int f;
 
 	for (f = 0; f < GUEST_FAMILIES; f++) {
-		if (c->guest.net[f].on && !c->dns_none)
+		if (wants_resolver(c, (enum guest_family)f))
 			resolv_family(c, r, (enum guest_family)f);
 	}
 
@@ -193,7 +200,7 @@ static void host_dns(struct conf *c)
 	int f;
 
 	for (f = 0; f < GUEST_FAMILIES; f++) {
-		if (!net[f].on || c->dns_none)
+		if (!wants_resolver(c, (enum guest_family)f))
 			continue;
 		if (!c->given_dns[f] ||
 		    (!addr_is_none(&c->fwd.net[f].dns_forward) &&

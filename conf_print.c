@@ -89,14 +89,30 @@ static void print_fwd(const struct fwd_conf *fwd)
 	}
 }
 
+static void print_template(const struct conf *c)
+{
+	static const char *const families[] = { "IPv4", "IPv6" };
+	char name[IF_NAMESIZE];
+	int f;
+
+	for (f = 0; f < GUEST_FAMILIES; f++) {
+		if (!c->guest.net[f].on)
+			continue;
+		if (!c->template_ifi[f])
+			info("Template interface for %s: none", families[f]);
+		else if (if_indextoname(c->template_ifi[f], name))
+			info("Template interface for %s: %s", families[f],
+			     name);
+	}
+}
+
 void conf_print(const struct conf *c)
 {
 	const struct guest *g = &c->guest;
 	char mac[MAC_STRLEN];
 	unsigned i;
 
-	if (*c->template_if)
-		info("Template interface: %s", c->template_if);
+	print_template(c);
 	if (*c->ns_ifname)
 		info("Namespace interface: %s", c->ns_ifname);
 	info("Our MAC address: %s", mac_str(g->our_mac, mac));

@@ -496,6 +496,12 @@ static void configure_addrs(const struct conf *c, enum guest_family f, int host,
 		 * we do not copy it, the kernel has to do it */
 		if (!c->copy_routes[f] || c->given_gw[f])
 			list[i].flags = 0;
+		/* -n is about the address that DHCP would assign */
+		if (f == GUEST_V4 && c->given_prefix &&
+		    addr_eq(&list[i].addr, &net->addr)) {
+			list[i].prefix = (uint8_t)net->prefix;
+			list[i].flags = 0;
+		}
 		add_addr(fd, ifi, &list[i]);
 		done++;
 	}
