@@ -50,6 +50,8 @@
 
 #define BATCH		TAP_BATCH
 #define BATCH_MIN	4		/* messages asked for at once, at least */
+#define BATCH_BYTES	(512U << 10)	/* ... and about so much, that it stays in
+					 * the caches and needs little memory */
 #define ROUNDS		4		/* full batches per event */
 
 
@@ -620,6 +622,18 @@ static int rx_reserve(const union flow *f, const struct listener *l,
 	return udp_splice_slots(udp.slot, udp.batch);
 }
 
+/* Ask for twice of what there was, so that a lonely datagram does not pay for a
+ * big batch, and a flood soon has one */
+static void rx_adapt(unsigned got)
+{
+	unsigned bytes = 0, i;
+
+	for (i = 0; i < got; i++)
+		bytes += udp.rxh[i].msg_len;
+	udp.batch = MIN(MIN(BATCH, got * 2), BATCH_BYTES / (bytes / got + 1));
+	udp.batch = MAX(BATCH_MIN, udp.batch);
+}
+
 /*
  * rx_batch() - Move one batch from a socket to the guest, or whom it is for
  *
@@ -666,9 +680,7 @@ static bool rx_batch(int fd, union flow *f, const struct listener *l,
 							true);
 	rx_copied(i, (unsigned)got);
 
-	/* Ask for twice of what there was, so that a lonely datagram does not
-	 * pay for a big batch, and a flood soon has one */
-	udp.batch = MAX(BATCH_MIN, MIN(BATCH, (unsigned)got * 2));
+	rx_adapt((unsigned)got);
 	return got == n;
 }
 
