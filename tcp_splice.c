@@ -395,6 +395,7 @@ void splice_open(union flow *f, int fd)
 	s->pipe[0][0] = s->pipe[0][1] = s->pipe[1][0] = s->pipe[1][1] = -1;
 	s->connected = !pending;
 	flow_commit(f, FLOW_SPLICE, 0);
+	ev_soon();
 
 	/* The target first: it is connected by now, most times, and then what
 	 * the client sent with the connection goes out in the same turn */

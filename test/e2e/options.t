@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Options whose effect shows in who talks to whom: -o, --outbound-if, -D,
---dns-forward, the mappings, --freebind, -M, protocols turned off, -p, --trace,
+--dns-forward, the mappings, --freebind, -M, protocols turned off, -p, the
 forms of port specifications, and the rest of --config-net."""
 import json
 import os
@@ -259,12 +259,5 @@ with case("-p"), topo.pasta("-p", path) as p:
     ok(data[:4] == struct.pack("I", 0xa1b2c3d4) and at == len(data) and
        seen == [(8, True), (0, True)], "-p: echo and its reply", seen)
     ok(os.stat(path).st_mode & 0o777 == 0o600, "-p: mode of the file")
-
-with case("--trace"), topo.pasta("--trace", quiet=False) as p:
-    ping(p, GW[4])
-    before = p.text()
-    ping(p, GW[4])
-    more = p.text()[len(before):]
-    ok(GW[4] in more, "--trace: packets", more)
 
 done()

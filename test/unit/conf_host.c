@@ -199,6 +199,13 @@ static void test_apply(void)
 	EXPECT(addr_is_none(&fwd->dns_host));
 	EXPECT_EQ(c.guest.nsearch, 0);
 
+	/* Given after "none": still needs a resolver, which is not told */
+	c.given_dns[GUEST_V4] = c.given_dns[GUEST_V6] = true;
+	c.fwd.net[GUEST_V4].dns_forward = A("198.51.100.1");
+	resolv_apply(&c, &r);
+	EXPECT_EQ(v4->ndns, 0);
+	EXPECT(is(&fwd->dns_host, "192.0.2.53"));
+
 	/* A family that is off is told nothing */
 	fresh(NULL);
 	c.guest.net[GUEST_V4].on = false;
