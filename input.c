@@ -16,6 +16,7 @@
 #include "guest.h"
 #include "hdr.h"
 #include "icmp.h"
+#include "log.h"
 #include "ndp.h"
 #include "tap.h"
 #include "tcp.h"
@@ -75,10 +76,26 @@ static void icmp_run(const struct pkt *p, unsigned n)
 	}
 }
 
+/* For --trace */
+static void trace_run(const struct pkt *p, unsigned n)
+{
+	char src[ADDR_STRLEN], dst[ADDR_STRLEN];
+
+	if (p->ethertype == ETHTYPE_ARP)
+		trace("From the guest: %u x ARP", n);
+	else
+		trace("From the guest: %u x protocol %u, %s to %s, %zu bytes",
+		      n, p->proto, addr_port_str(&p->src, p->sport, src),
+		      addr_port_str(&p->dst, p->dport, dst),
+		      cur_left(&p->data));
+}
+
 static void dispatch(const struct pkt *p, unsigned n)
 {
 	if (!n)
 		return;
+	if (log_shown(LOG_LVL_TRACE))
+		trace_run(p, n);
 	guest_saw(p->smac, p->ethertype == ETHTYPE_ARP ? NULL : &p->src);
 	if (p->ethertype == ETHTYPE_ARP) {
 		for (; n; n--, p++)

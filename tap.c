@@ -9,6 +9,7 @@
  */
 #include "tap.h"
 
+#include "log.h"
 #include "pcap.h"
 #include "util.h"
 
@@ -98,6 +99,9 @@ int tap_commit(struct tap_slot *s, int n, int used, bool more)
 	tap.reserved = 0;
 	accepted = tap.ops->commit(s, n, used, more);
 	tap.count.tx_refused += (uint64_t)(used - accepted);
+	if (used && log_shown(LOG_LVL_TRACE))
+		trace("To the guest: %i of %i frames, the first %zu + %zu bytes",
+		      accepted, used, s->hdrlen, s->len);
 
 	for (i = 0; i < accepted; i++) {
 		int end = i + 1;

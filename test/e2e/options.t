@@ -260,4 +260,11 @@ with case("-p"), topo.pasta("-p", path) as p:
        seen == [(8, True), (0, True)], "-p: echo and its reply", seen)
     ok(os.stat(path).st_mode & 0o777 == 0o600, "-p: mode of the file")
 
+with case("--trace"), topo.pasta("--trace", quiet=False) as p:
+    ping(p, GW[4])
+    before = p.text()
+    ping(p, GW[4])
+    more = p.text()[len(before):]
+    ok(GW[4] in more, "--trace: packets", more)
+
 done()
