@@ -344,6 +344,23 @@ static void tell_ready(void)
 	close(self.ready_fd);
 }
 
+/* What came and went, for those who debug */
+static void report(void)
+{
+	const struct input_counters *in = input_counters();
+	const struct tap_counters *tap = tap_counters();
+
+	debug("From the guest: %llu frames; dropped: %llu malformed, %llu of "
+	      "other kinds, %llu with impossible addresses; %llu fragments",
+	      (unsigned long long)in->frames, (unsigned long long)in->malformed,
+	      (unsigned long long)in->ignored, (unsigned long long)in->spoofed,
+	      (unsigned long long)in->fragments);
+	debug("To the guest: %llu frames, %llu bytes; no room for %llu",
+	      (unsigned long long)tap->tx_frames,
+	      (unsigned long long)tap->tx_bytes,
+	      (unsigned long long)tap->tx_refused);
+}
+
 int main(int argc, char **argv)
 {
 	struct conf *c = &self.conf;
@@ -407,6 +424,7 @@ int main(int argc, char **argv)
 	ndp_announce();
 	while (!self.end)
 		turn();
+	report();
 	pcap_flush();
 	return self.status;
 }

@@ -75,7 +75,6 @@ struct tcp_flow {
 	uint8_t		state;		/* enum tcp_state */
 	uint8_t		snd_ws, rcv_ws;	/* window scales */
 	uint8_t		retries;	/* of the retransmission timer */
-	uint8_t		dupacks;
 	uint8_t		side;		/* which side of the flow is the guest */
 };
 
