@@ -42,8 +42,8 @@ int ev_add(int fd, uint32_t mask, union ev_ref ref);
 int ev_mod(int fd, uint32_t mask, union ev_ref ref);
 int ev_del(int fd);
 
-/* ev_soon() - A conversation of several short messages has begun or ended, more
- * will most likely follow at once: ev_wait() may be reluctant to sleep */
+/* ev_soon() - A conversation of several short messages has begun, more will most
+ * likely follow at once: ev_wait() may be reluctant to sleep */
 void ev_soon(void);
 
 /* ev_wait() - Wait at most @ms milliseconds (-1: for ever); fills up to @max

@@ -201,6 +201,36 @@ static bool to_namespace(uint8_t proto, const struct side *ini, in_port_t port,
 	return true;
 }
 
+/* The port that @rs leads to when its loopback listener at @port is asked for;
+ * 0: it has none */
+static in_port_t mapped_port(const struct ruleset *rs, in_port_t port)
+{
+	unsigned i;
+
+	for (i = 0; i < rs->n; i++) {
+		const struct fwd_rule *r = &rs->rule[i];
+
+		if (port < r->first || port > r->last ||
+		    (*r->ifname && strcmp(r->ifname, "lo")) ||
+		    addr_class(&r->addr) == ADDR_LINKLOCAL ||
+		    addr_class(&r->addr) == ADDR_UNICAST)
+			continue;
+		return (in_port_t)(r->target + (port - r->first));
+	}
+	return 0;
+}
+
+/* Whether a connection to @port of the namespace's loopback comes back to us:
+ * our listener there leads to another one of ours on the host, and so on, until
+ * there are no descriptors left. (UDP knows its own sockets: udp_splice.c) */
+static bool goes_round(uint8_t proto, in_port_t port)
+{
+	in_port_t back = mapped_port(fwd_rules(FWD_TCP_NS), port);
+
+	return proto == IPPROTO_TCP && back &&
+	       mapped_port(fwd_rules(FWD_TCP_IN), back);
+}
+
 static enum fwd_verdict from_host(uint8_t proto, const struct side *ini,
 				  in_port_t port, struct side *tgt)
 {
@@ -212,7 +242,8 @@ static enum fwd_verdict from_host(uint8_t proto, const struct side *ini,
 	    src == ADDR_V4COMPAT)
 		return FWD_DROP;
 	if (to_namespace(proto, ini, port, tgt))
-		return FWD_OK;
+		return addr_is_loopback(&tgt->peer) && goes_round(proto, port) ?
+		       FWD_REFUSE : FWD_OK;
 	if (fwd.c.no_tap || !guest_net_of(&ini->peer)->on)
 		return FWD_REFUSE;
 

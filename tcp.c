@@ -628,6 +628,7 @@ static bool segment(union flow *f, struct pkt *p)
 
 	if (p->tcp.flags & TH_RST) {
 		if (p->tcp.seq == run_end(t)) {
+			run.fin = false;	/* no shutdown() will follow */
 			if (!deliver(f))
 				return false;
 			reset_host(f);

@@ -67,7 +67,7 @@ struct tcp_flow {
 	uint32_t	rtt_at;		/* ... sent at this time (us) */
 	uint32_t	srtt, rttvar;	/* us; srtt 0 = none yet */
 	uint32_t	rto_at, ack_at;	/* deadlines (ms), valid by state */
-	uint32_t	active;		/* last segment from the guest (s) */
+	uint32_t	active;		/* last segment from the guest (ms) */
 	struct hold	hold;		/* accepted, not yet in the socket */
 	uint32_t	label;		/* for the IPv6 flow label */
 	uint16_t	mss;		/* payload of a segment to the guest */

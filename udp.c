@@ -54,7 +54,6 @@
 					 * the caches and needs little memory */
 #define ROUNDS		4		/* full batches per event */
 
-
 #define IOV_MAX_	1024U		/* UIO_MAXIOV */
 #define HDR_LEN		(ETH_HLEN_ + IP6_HLEN + UDP_HLEN)
 

@@ -419,6 +419,17 @@ def leaves():
         s.close()
 
 
+def goes_round():
+    """A port forwarded both ways would feed itself until nothing is left."""
+    name = "a port forwarded both ways"
+    with case(name), topo.pasta("-t", "5060", "-T", "5060",
+                                "--host-lo-to-ns-lo") as p:
+        t = time.monotonic()
+        ok(is_reset(lambda: recv_all(connect_in(topo.host, LOOP[4], 5060))),
+           f"{name}: reset")
+        ok(time.monotonic() - t < 0.3, f"{name}: at once")
+
+
 topo = Topo()
 with topo.pasta(*PORTS) as p:
     privileges(p)
@@ -437,4 +448,5 @@ sources_options()
 exhausted()
 taken()
 leaves()
+goes_round()
 done()

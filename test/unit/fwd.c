@@ -492,6 +492,40 @@ static void test_guard(void)
 	EXPECT(passed > 10000);
 }
 
+/* A port forwarded both ways between the loopbacks must not feed itself */
+static void test_round(void)
+{
+	static struct fwd_conf c;
+	struct side ini = { .peer = A("127.0.0.1"), .peer_port = 4000,
+			    .ours = A("127.0.0.1"), .ours_port = 80,
+			    .pif = PIF_HOST };
+	struct fwd_rule *in = &c.rules[FWD_TCP_IN].rule[0];
+	struct fwd_rule *ns = &c.rules[FWD_TCP_NS].rule[0];
+	struct side tgt;
+
+	group("ports forwarded both ways");
+	c.splice = c.host_lo_to_ns_lo = true;
+	c.rules[FWD_TCP_IN].n = c.rules[FWD_TCP_NS].n = 1;
+	*in = (struct fwd_rule){ .first = 80, .last = 89, .target = 180 };
+	*ns = (struct fwd_rule){ .first = 180, .last = 189, .target = 80 };
+	fwd_init(&c);
+	EXPECT_EQ(fwd_target(TCP, &ini, 180, &tgt), FWD_REFUSE);
+	EXPECT_EQ(fwd_target(TCP, &ini, 189, &tgt), FWD_REFUSE);
+	EXPECT_EQ(fwd_target(TCP, &ini, 190, &tgt), FWD_OK);
+	EXPECT_EQ(fwd_target(UDP, &ini, 180, &tgt), FWD_OK);
+
+	ns->target = 90;		/* leads to somebody else */
+	fwd_init(&c);
+	EXPECT_EQ(fwd_target(TCP, &ini, 180, &tgt), FWD_OK);
+	ns->target = 80;
+	in->addr = A("192.0.2.7");	/* not on the host's loopback */
+	fwd_init(&c);
+	EXPECT_EQ(fwd_target(TCP, &ini, 180, &tgt), FWD_OK);
+	in->addr = A("127.0.0.1");
+	fwd_init(&c);
+	EXPECT_EQ(fwd_target(TCP, &ini, 180, &tgt), FWD_REFUSE);
+}
+
 static void test_facts(void)
 {
 	static struct fwd_conf c;
@@ -507,6 +541,7 @@ int main(void)
 {
 	test_rows();
 	test_guard();
+	test_round();
 	test_facts();
 	return done();
 }
