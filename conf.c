@@ -455,6 +455,26 @@ static void take_ports(struct conf *c, const struct option_row *row,
 	}
 }
 
+/* The later of --socket and --fd counts */
+static void take_socket(struct conf *c, const struct option_row *row,
+			const char *arg)
+{
+	take_str(c, row, arg);
+	c->fd = -1;
+}
+
+static void take_fd(struct conf *c, const struct option_row *row,
+		    const char *arg)
+{
+	uint64_t n;
+
+	if (!parse_u64(arg, 10, 0, INT_MAX, &n) || n == 1 || n == 2)
+		die("--%s: '%.64s' is not a descriptor number, 0 or from 3 on",
+		    row->name, arg);
+	c->fd = (int)n;
+	*c->socket = '\0';
+}
+
 static void take_userns(struct conf *c, const struct option_row *row,
 			const char *arg)
 {
@@ -598,6 +618,15 @@ static const struct option_row options[] = {
   "as --tcp-ports without [ADDR][%IF]/" },
 { "udp-ns", "SPEC", take_ports, NOWHERE, FWD_UDP_NS, 'U', true, PASTA,
   "Forward UDP ports to the host, as --tcp-ns" },
+{ "socket", "PATH", take_socket, TO(socket), 0, 's', 0, PASST,
+  "UNIX domain socket for the virtual machine\n"
+  "(default: the first free one of /tmp/passt_1.socket ...)" },
+{ "socket-path", "PATH", take_socket, TO(socket), 0, 0, 0, PASST,
+  "The same, in the words of vhost-user" },
+{ "fd", "N", take_fd, NOWHERE, 0, 'F', 0, PASST,
+  "Serve this connected stream socket, then exit" },
+{ "one-off", NULL, take_set, TO(one_off), 0, '1', 0, PASST,
+  "Exit when the first client goes" },
 { "ns-ifname", "NAME", take_str, TO(ns_ifname), 0, 'I', 0, PASTA,
   "Interface name in the namespace (default: the template's)" },
 { "userns", "PATH", take_userns, TO(userns), 0, 0, 0, PASTA,
@@ -739,6 +768,7 @@ static void defaults(struct conf *c)
 	c->level = LOG_LVL_INFO;
 	c->tcp = c->udp = c->icmp = true;
 	c->netns_quit = true;
+	c->fd = -1;
 	c->fwd.splice = c->mode == MODE_PASTA;
 
 	memcpy(g->our_mac, mac, sizeof(g->our_mac));
@@ -828,5 +858,5 @@ void conf_parse(struct conf *c, int argc, char **argv)
 	if (optind < argc)
 		die("'%s': passt takes options only, no other words",
 		    argv[optind]);
-	die("This build serves namespaces only: call it as pasta");
+	c->one_off = c->one_off || c->fd >= 0;
 }

@@ -17,6 +17,7 @@
 #include "fwd.h"
 #include "guest.h"
 #include "log.h"
+#include "usock.h"
 
 enum mode { MODE_PASST, MODE_PASTA };
 
@@ -44,6 +45,11 @@ struct conf {
 	bool		no_map_gw;
 	bool		given_map_host[GUEST_FAMILIES];	/* also "none" */
 	bool		only4, only6;
+
+	/* passt */
+	char		socket[USOCK_PATH_LEN];	/* empty: find one */
+	int		fd;		/* connected already, or -1 */
+	bool		one_off;	/* end with the first client */
 
 	/* pasta */
 	char		ns_ifname[IFNAMSIZ];	/* empty: template's or tap0 */

@@ -154,7 +154,7 @@ static bool send_empty(union flow *f, uint32_t seq, uint8_t flags)
 		return false;
 	slot.len = 0;
 	put_headers(f, &slot, seq, flags, window(t, flags & TH_SYN));
-	if (tap_commit(&slot, 1, 1, false) != 1)
+	if (tap_commit(&slot, 1, 1, true) != 1)
 		return false;
 	if (flags & TH_ACK)
 		ack_sent(t);
@@ -203,7 +203,7 @@ void tcp_send_rst_for(const struct pkt *p)
 	slot.gso = TAP_GSO_NONE;
 	slot.csum_partial = tap_caps()->csum;
 	hdr_seal(slot.hdr, n, NULL, 0, slot.csum_partial);
-	tap_commit(&slot, 1, 1, false);
+	tap_commit(&slot, 1, 1, true);
 }
 
 /* -------------------------------------------------------------- data */

@@ -109,6 +109,10 @@ REFUSED = [
     # 2.7
     ("--no-dhcp-dns", "--no-dhcp-dns passt"),
     ("--no-dhcp-search", "--no-dhcp-search passt"),
+    ("-s /x", "--socket passt"),
+    ("--socket-path /x", "--socket-path passt"),
+    ("-F 3", "--fd passt"),
+    ("-1", "--one-off passt"),
     # 3.3
     ("-I sixteen-letters-", "--ns-ifname 15"),
     ("-I ''", "--ns-ifname 1"),
@@ -167,6 +171,20 @@ REFUSED_PASST = [
     ("-U 80", "--udp-ns pasta"),
     ("-t auto", "--tcp-ports auto"),
     ("left over", "left"),
+    # 3.2
+    ("-s ''", "--socket 107"),
+    ("-s " + "/s" * 54, "--socket 107"),
+    ("--socket-path " + "s" * 108, "--socket-path 107"),
+    ("-F 1", "--fd 1"),
+    ("-F 2", "--fd 2"),
+    ("-F -1", "--fd -1"),
+    ("-F 0x3", "--fd 0x3"),
+    ("-F ''", "--fd"),
+    ("-F 99999999999", "--fd 99999999999"),
+    ("-F 99", "--fd 99 socket"),
+    ("-s /x -F 99", "--fd 99 socket"),
+    ("-F 99 -s /dev/null", "/dev/null socket"),
+    ("-s /nowhere/at/all", "/nowhere/at/all"),
 ]
 
 
@@ -246,13 +264,11 @@ def test_names():
 
 
 def test_passt():
-    r = run("", "passt")
-    ok(r.returncode == 1 and "pasta" in r.stderr and
-       r.stderr.count("\n") == 1, "passt is not served by this build",
-       r.stderr)
-    r = run("--no-splice -t all -u 80", "passt")
-    ok(r.returncode == 1 and "namespaces only" in r.stderr,
-       "passt takes -t all and --no-splice", r.stderr)
+    # What is behind --fd is looked at last
+    for line in "--no-splice -t all -u 80", "-1 -t %lo/all -s /x":
+        r = run(line + " --fd 99", "passt")
+        ok(r.returncode == 1 and "--fd: 99" in r.stderr and
+           r.stderr.count("\n") == 1, f"passt takes {line}", r.stderr)
 
 
 def test_long():
