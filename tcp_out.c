@@ -311,15 +311,23 @@ static ssize_t peek(struct tcp_flow *t, uint32_t seq, struct tap_slot *slot,
 	return 0;
 }
 
+/* Headers of a segment with data */
+static uint32_t data_hdrlen(const union flow *f)
+{
+	const struct side *s = &f->h.side[f->tcp.side];
+
+	return (uint32_t)hdr_ip_len(&s->peer) + TCP_HLEN;
+}
+
 /* The payload of one frame: as many whole segments as the port may take */
-static uint32_t chunk_size(const union flow *f, size_t hdrlen)
+static uint32_t chunk_size(const union flow *f)
 {
 	const struct tap_caps *caps = tap_caps();
 	uint32_t mss = f->tcp.mss, max;
 
 	if (!caps->tso)
 		return mss;
-	max = caps->max_frame - (uint32_t)hdrlen;
+	max = caps->max_frame - data_hdrlen(f);
 	max = MIN(max, TAP_DATA_MAX - IP4_HLEN - TCP_HLEN);
 	return max < mss ? max : max / mss * mss;
 }
@@ -332,8 +340,7 @@ static enum tcp_verdict send_range(union flow *f, uint32_t seq, uint32_t limit,
 				   int frames, uint32_t *sent)
 {
 	struct tcp_flow *t = &f->tcp;
-	size_t hdrlen = hdr_ip_len(&guest_side(f)->peer) + TCP_HLEN;
-	uint32_t chunk = chunk_size(f, hdrlen), at = 0;
+	uint32_t chunk = chunk_size(f), at = 0;
 	struct tap_slot slot[TAP_BATCH];
 	bool fin = false;
 	int n, used = 0, done, i;
@@ -342,7 +349,7 @@ static enum tcp_verdict send_range(union flow *f, uint32_t seq, uint32_t limit,
 
 	*sent = 0;
 	n = (int)MIN((limit + chunk - 1) / chunk, (uint32_t)frames);
-	n = tap_reserve(slot, n, hdrlen, MIN(chunk, limit));
+	n = tap_reserve(slot, n, data_hdrlen(f), MIN(chunk, limit));
 	if (!n)
 		return TCP_MORE;
 	limit = MIN(limit, (uint32_t)(n - 1) * chunk + (uint32_t)slot[n - 1].room);
@@ -415,7 +422,9 @@ bool tcp_can_send(const union flow *f)
 enum tcp_verdict tcp_send_data(union flow *f)
 {
 	struct tcp_flow *t = &f->tcp;
-	uint32_t budget = BUDGET_BYTES, sent, room;
+	uint32_t chunk = chunk_size(f), sent, room;
+	/* It shall not end within a frame that could have been full */
+	uint32_t budget = BUDGET_BYTES / chunk * chunk;
 	int frames = tap_caps()->tso ? BUDGET_SLOTS : TAP_BATCH;
 
 	while (!(t->flags & (TF_RX_DRY | TF_HOST_EOF)) &&
