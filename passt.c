@@ -112,6 +112,9 @@ static void client_ready(union ev_ref ref, uint32_t mask)
 
 	(void)ref;
 	(void)mask;
+	/* First, so that its descriptor is free for the next one */
+	if (!tap_stream_serving())
+		guest_gone();
 	while ((fd = usock_accept(self.listen_fd, &pid)) >= 0) {
 		if (!tap_stream_serving())
 			guest_gone();
@@ -236,8 +239,12 @@ static void turn(void)
 		run(FLOW_LATER);
 	tap_flush();
 	flow_reap();
-	if (tap_lost())
+	if (tap_lost()) {
 		guest_gone();
+		/* For one that could not be accepted for want of descriptors */
+		if (self.listen_fd >= 0)
+			client_ready((union ev_ref){ .u64 = 0 }, EPOLLIN);
+	}
 }
 
 /* -------------------------------------------------------------- start */

@@ -142,21 +142,23 @@ static void fail(int error)
 
 /* ---------------------------------------------------------------- receiving */
 
-/* next_len() - Length of the next frame, 0 if it is not there as a whole. One
- * that cannot be is passed on as it is, see stream_recv() */
-static uint32_t next_len(void)
+static bool frame_length(uint32_t len)
+{
+	return len >= ETH_HLEN_ && len <= FRAME_MAX;
+}
+
+/* next() - Is the next frame there as a whole? Also true, as it is no use to
+ * wait for more, with a length that no frame can have */
+static bool next(uint32_t *len)
 {
 	const uint8_t *p = stream.arena.rx + stream.at;
 	size_t left = stream.end - stream.at;
-	uint32_t len;
 
 	if (left < LEN)
-		return 0;
-	len = (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 |
-	      (uint32_t)p[2] << 8 | p[3];
-	if (len < ETH_HLEN_ || len > FRAME_MAX)
-		return len ? len : UINT32_MAX;
-	return len <= left - LEN ? len : 0;
+		return false;
+	*len = (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 |
+	       (uint32_t)p[2] << 8 | p[3];
+	return !frame_length(*len) || *len <= left - LEN;
 }
 
 /* fill() - Read what there is behind the part of a frame that is left */
@@ -187,13 +189,13 @@ static int stream_recv(struct tap_frame *f, int max)
 
 	if (stream.fd < 0 || stream.lost)
 		return 0;
-	if (!next_len())
+	if (!next(&len))
 		fill();
 
-	while (n < max && (len = next_len())) {
-		if (len < ETH_HLEN_ || len > FRAME_MAX) {
+	while (n < max && next(&len)) {
+		if (!frame_length(len)) {
 			warn("Frame length %u from the guest is not from %u to %u: closing the connection",
-			     len == UINT32_MAX ? 0 : len, ETH_HLEN_, FRAME_MAX);
+			     len, ETH_HLEN_, FRAME_MAX);
 			stream.lost = true;
 			break;
 		}
@@ -215,7 +217,9 @@ static void stream_done(int n)
 
 static bool stream_backlog(void)
 {
-	return stream.fd >= 0 && !stream.lost && next_len();
+	uint32_t len;
+
+	return stream.fd >= 0 && !stream.lost && next(&len);
 }
 
 /* ---------------------------------------------------------------- sending */
