@@ -43,10 +43,6 @@
 #define HOLD_MAX	((size_t)64 << 10)
 #define CARRY_SIZE	(HOLD_MAX + LEN + FRAME_MAX)
 
-/* Of one batch: more at a time would only push its first bytes out of the
- * caches before they are sent, and be peeked in vain if the socket is full */
-#define BATCH_BYTES	((size_t)192 << 10)
-
 /* The kernel doubles it (and may lower it). More would let what is sent go
  * cold in the caches before the guest reads it */
 #define SNDBUF		(512 << 10)
@@ -232,13 +228,11 @@ static bool stream_room(void)
 static int stream_reserve(struct tap_slot *s, int max, size_t hdrlen,
 			  size_t datalen)
 {
-	int n = (int)(BATCH_BYTES / (LEN + hdrlen + datalen + 1)) + 1;
-
+	(void)hdrlen;			/* room for any, always */
 	if (!stream_room())
 		return 0;
-	n = MIN(n, max);
-	tap_arena_lend(&stream.arena, s, n, datalen);
-	return n;
+	tap_arena_lend(&stream.arena, s, max, datalen);
+	return max;
 }
 
 /* frame_len() - With length field and padding */

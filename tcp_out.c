@@ -36,6 +36,11 @@
 #define BUDGET_SLOTS	8		/* super-frames per call */
 #define BUDGET_BYTES	(512U << 10)
 
+/* Peeked at a time without segmentation offload: more would push its first
+ * bytes out of the caches before they are sent, and be peeked in vain if the
+ * port takes less */
+#define BATCH_BYTES	(192U << 10)
+
 #define SKIP_MAX	4096U		/* bytes rather read than SO_PEEK_OFF */
 #define SKIP_SCRATCH	65536U
 #define SKIP_IOVS	16		/* scratch repeated: kernels without */
@@ -425,7 +430,8 @@ enum tcp_verdict tcp_send_data(union flow *f)
 	uint32_t chunk = chunk_size(f), sent, room;
 	/* It shall not end within a frame that could have been full */
 	uint32_t budget = BUDGET_BYTES / chunk * chunk;
-	int frames = tap_caps()->tso ? BUDGET_SLOTS : TAP_BATCH;
+	int frames = tap_caps()->tso ? BUDGET_SLOTS :
+		     (int)MIN(BATCH_BYTES / chunk + 1, TAP_BATCH);
 
 	while (!(t->flags & (TF_RX_DRY | TF_HOST_EOF)) &&
 	       (room = send_window(t))) {
