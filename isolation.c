@@ -99,6 +99,14 @@ void isolate_initial(int keep_fd)
 {
 	uint64_t caps = CAPS_SETUP;
 	struct rlimit rl;
+	int fd;
+
+	/* What is opened later must not become our standard error */
+	do {
+		fd = open("/dev/null", O_RDWR);
+	} while (fd >= 0 && fd <= STDERR_FILENO);
+	if (fd > STDERR_FILENO)
+		close(fd);
 
 	if (keep_fd < 3) {
 		close_from(3, UINT32_MAX);

@@ -19,8 +19,8 @@ struct isolate_conf {
 };
 
 /* isolate_initial() - Drop capabilities that set-up does not need; close
- * inherited descriptors from 3 on but @keep_fd (or -1); raise the limit of open
- * files; safe umask */
+ * inherited descriptors from 3 on but @keep_fd (or -1), and open those below to
+ * /dev/null where they are not; raise the limit of open files; safe umask */
 void isolate_initial(int keep_fd);
 
 /* isolate_user() - Leave real root for nobody or the user given; leave
