@@ -191,6 +191,19 @@ static void daemon_fork(void)
 	_exit(WIFEXITED(status) && !WEXITSTATUS(status) ? 0 : 1);
 }
 
+static void log_file(const struct conf *c)
+{
+	int rc;
+
+	if (!*c->log_file)
+		return;
+	rc = log_open_file(c->log_file, c->log_size, conf_version());
+	if (rc) {
+		errno = -rc;
+		die_perror("Cannot open log file %s", c->log_file);
+	}
+}
+
 static void pid_file_open(const char *path)
 {
 	if (!*path)
@@ -268,6 +281,7 @@ static void signals_init(void)
 	sigset_t set;
 
 	signal(SIGPIPE, SIG_IGN);
+	signal(SIGXFSZ, SIG_IGN);	/* a full log or capture: an error */
 	sigemptyset(&set);
 	sigaddset(&set, SIGTERM);
 	sigaddset(&set, SIGQUIT);
@@ -377,7 +391,9 @@ int main(int argc, char **argv)
 	if (!c->foreground)
 		daemon_fork();
 
-	/* With the caller's rights: files the user named */
+	/* With the caller's rights: files the user named. The first, so that
+	 * the others' errors are in it */
+	log_file(c);
 	pid_file_open(c->pid_file);
 	if (*c->pcap_file)
 		pcap_open(c->pcap_file);
