@@ -20,6 +20,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "log_file.h"
+
 #ifndef VERSION
 #define VERSION "unknown version"
 #endif
@@ -31,6 +33,7 @@
 #define CLASS(c)	(1U << ADDR_##c)
 #define PID_LIMIT	(1 << 22)	/* the kernel's PID_MAX_LIMIT */
 #define NAME_MAX_LEN	253		/* RFC 1035 2.3.4, as text */
+#define LOG_SIZE_MAX	(UINT64_C(1) << 40)	/* a slip of the pen, beyond */
 
 struct option_row {
 	const char	*name;
@@ -181,6 +184,16 @@ static void take_level(struct conf *c, const struct option_row *row,
 	c->level = lvl;
 }
 
+static void take_log_size(struct conf *c, const struct option_row *row,
+			  const char *arg)
+{
+	unsigned long long min = log_file_min(), max = LOG_SIZE_MAX;
+
+	if (!parse_u64(arg, 0, min, max, &c->log_size))
+		die("--%s: '%.64s' is not a number of bytes from %llu to %llu",
+		    row->name, arg, min, max);
+}
+
 static void take_stderr(struct conf *c, const struct option_row *row,
 			const char *arg)
 {
@@ -257,6 +270,11 @@ static const char *mode_name(enum mode m)
 	return m == MODE_PASTA ? "pasta" : "passt";
 }
 
+const char *conf_version(void)
+{
+	return VERSION;
+}
+
 _Noreturn static void take_version(struct conf *c,
 				   const struct option_row *row,
 				   const char *arg)
@@ -268,7 +286,7 @@ _Noreturn static void take_version(struct conf *c,
 	       "<https://www.gnu.org/licenses/old-licenses/gpl-2.0.html>.\n"
 	       "This is free software: you are free to change and redistribute it.\n"
 	       "There is NO WARRANTY, to the extent permitted by law.\n",
-	       mode_name(c->mode), VERSION);
+	       mode_name(c->mode), conf_version());
 	exit(fflush(stdout) ? EXIT_FAILURE : EXIT_SUCCESS);
 }
 
@@ -527,6 +545,10 @@ static const struct option_row options[] = {
   "Do not go to background" },
 { "stderr", NULL, take_stderr, NOWHERE, 0, 'e', 0, ANY,
   "Deprecated, no effect" },
+{ "log-file", "PATH", take_str, TO(log_file), 0, 'l', 0, ANY,
+  "Log to this file instead of the system log" },
+{ "log-size", "BYTES", take_log_size, NOWHERE, 0, 0, 0, ANY,
+  "Limit of the log file, oldest lines go (default 1048576)" },
 { "runas", "UID[:GID]", take_runas, NOWHERE, 0, 0, 0, ANY,
   "Run as this user (and group), numbers or names" },
 { "help", NULL, take_help, NOWHERE, 0, 'h', 0, ANY,
@@ -766,6 +788,7 @@ static void defaults(struct conf *c)
 	int f;
 
 	c->level = LOG_LVL_INFO;
+	c->log_size = 1 << 20;
 	c->tcp = c->udp = c->icmp = true;
 	c->netns_quit = true;
 	c->fd = -1;

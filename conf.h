@@ -27,6 +27,8 @@ struct conf {
 	enum log_level	level;
 	char		pid_file[PATH_MAX];
 	char		pcap_file[PATH_MAX];
+	char		log_file[PATH_MAX];	/* empty: system log */
+	uint64_t	log_size;	/* bytes it may have */
 	bool		runas_set;
 	uid_t		uid;		/* from --runas */
 	gid_t		gid;
@@ -72,6 +74,9 @@ struct conf {
  * (one line naming the argument and what would be right, exit 1).
  */
 void conf_parse(struct conf *c, int argc, char **argv);
+
+/* conf_version() - Of the program, as --version tells it */
+const char *conf_version(void);
 
 /* conf_print() - The start banner at info level, once all is known */
 void conf_print(const struct conf *c);

@@ -103,8 +103,8 @@ static void open_standard(void)
 
 	do
 		fd = open("/dev/null", O_RDWR);
-	while (fd >= 0 && fd < 3);
-	if (fd >= 0)
+	while (fd >= 0 && fd <= STDERR_FILENO);
+	if (fd > STDERR_FILENO)
 		close(fd);
 }
 

@@ -283,6 +283,19 @@ static void daemon_fork(void)
 	_exit(WIFEXITED(status) && !WEXITSTATUS(status) ? 0 : 1);
 }
 
+static void log_file(const struct conf *c)
+{
+	int rc;
+
+	if (!*c->log_file)
+		return;
+	rc = log_open_file(c->log_file, c->log_size, conf_version());
+	if (rc) {
+		errno = -rc;
+		die_perror("Cannot open log file %s", c->log_file);
+	}
+}
+
 static void pid_file_open(const char *path)
 {
 	if (!*path)
@@ -374,6 +387,7 @@ static void signals_init(void)
 	sigset_t set;
 
 	signal(SIGPIPE, SIG_IGN);
+	signal(SIGXFSZ, SIG_IGN);	/* a full log or capture: an error */
 	sigemptyset(&set);
 	sigaddset(&set, SIGTERM);
 	sigaddset(&set, SIGQUIT);
@@ -542,8 +556,10 @@ int main(int argc, char **argv)
 	if (!c->foreground)
 		daemon_fork();
 
-	/* With the caller's rights: files the user named. Whoever sees the PID
-	 * file can connect already */
+	/* With the caller's rights: files the user named. The log first, so
+	 * that the others' errors are in it; and whoever sees the PID file can
+	 * connect already */
+	log_file(c);
 	if (c->mode == MODE_PASST && c->fd < 0)
 		self.listen_fd = usock_listen(c->socket);
 	pid_file_open(c->pid_file);

@@ -33,10 +33,20 @@ def run(line, argv0="pasta"):
                           stdin=subprocess.DEVNULL)
 
 
+LOG_MIN = 5 * max(8192, os.sysconf("SC_PAGESIZE"))
+
 # Refused lines: exit status 1, nothing on standard output, exactly one line
 # on standard error, in which all these words appear
 REFUSED = [
     # 3.1
+    ("-l ''", "--log-file 4095"),
+    ("--log-size 0", "--log-size 0 1099511627776"),
+    ("--log-size 8191", "--log-size 8191"),
+    (f"--log-size {LOG_MIN - 1}", f"--log-size {LOG_MIN - 1} {LOG_MIN}"),
+    ("--log-size 1099511627777", "--log-size 1099511627777 1099511627776"),
+    ("--log-size 1M", "--log-size 1M"),
+    ("--log-size -1", "--log-size -1"),
+    ("--log-size 99999999999999999999", "--log-size"),
     ("-m 65522", "--mtu 65522 65521"),
     ("-m 1500x", "--mtu 1500x"),
     ("-m -1", "--mtu"),
@@ -155,6 +165,7 @@ REFUSED = [
 
 # In passt mode
 REFUSED_PASST = [
+    ("--log-size 40", "--log-size 40 1099511627776"),
     ("--userns /x", "--userns pasta"),
     ("--netns x", "--netns pasta"),
     ("--ns-mac-addr 02:00:00:00:00:01", "--ns-mac-addr pasta"),
@@ -274,7 +285,7 @@ def test_passt():
 def test_long():
     for opt in ("-P", "-i", "-a", "-n", "-M", "-g", "-D", "-S", "-m", "-t",
                 "-u", "-T", "-U", "-I", "--netns", "--userns", "--runas",
-                "--fqdn", "-H", "-o", "--dns-forward"):
+                "--fqdn", "-H", "-o", "--dns-forward", "-l", "--log-size"):
         r = run([opt, "9" * 100000])
         ok(r.returncode == 1 and r.stderr.count("\n") == 1 and
            len(r.stderr) < 2000, f"{opt} with an endless argument",

@@ -116,6 +116,14 @@ static uint32_t number(void)
 	return x;
 }
 
+/* number_to() - 1 to @max, and to @left at most */
+static uint32_t number_to(size_t max, size_t left)
+{
+	uint32_t n = (uint32_t)(1 + number() % max);
+
+	return (uint32_t)MIN(n, left);
+}
+
 #define FRAMES	3000
 
 static uint8_t sent[32 << 20];		/* the whole stream */
@@ -163,7 +171,7 @@ static unsigned drain(unsigned next)
 
 	/* An event, and then as long as there is a backlog */
 	do {
-		n = tap_recv(f, (int)(1 + number() % TAP_BATCH));
+		n = tap_recv(f, (int)number_to(TAP_BATCH, TAP_BATCH));
 		for (i = 0; i < n; i++, next++) {
 			if (!EXPECT(next < FRAMES) ||
 			    !EXPECT_EQ(f[i].len, length[next]))
@@ -188,7 +196,7 @@ static void cuts(const char *name, size_t max)
 	if (max < 100)
 		total = start[40] + length[40];
 	while (at < total && next <= FRAMES) {
-		size_t n = MIN(total - at, 1 + number() % max);
+		size_t n = number_to(max, total - at);
 		ssize_t w = send(guest, sent + at, n, MSG_DONTWAIT);
 
 		if (w > 0)
@@ -319,9 +327,8 @@ static void full(int sndbuf, size_t len, bool more)
 		/* Until nothing goes any more, then nothing is tried */
 		for (tries = 0; next < 400 && tap_room() &&
 		     EXPECT(tries < 10000); tries++) {
-			n = offer(next, (int)MIN(400 - next,
-						 1 + number() % 20),
-				  len, more);
+			n = offer(next, (int)number_to(20, 400 - next), len,
+				  more);
 			next += (unsigned)n;
 			if (more && !n)
 				tap_flush();
@@ -333,7 +340,7 @@ static void full(int sndbuf, size_t len, bool more)
 			EXPECT_EQ(offer(next, 1, len, more), 0);
 		}
 		tap_flush();
-		n = (int)(1 + number() % 30);
+		n = (int)number_to(30, 30);
 		for (; n && got < next; n--) {
 			size_t l = pop(contract_buf, sizeof(contract_buf));
 
