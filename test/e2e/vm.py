@@ -70,11 +70,11 @@ def packet(src, dst, proto, l4, ttl=64, **kw):
 
 
 def ip4(src, dst, proto, payload, ttl=64, opts=b"", ihl=None, total=None,
-        frag=0x4000, sum=None, version=4, tos=0):
+        frag=0x4000, sum=None, version=4, tos=0, id=7):
     n = 20 + len(opts)
     h = struct.pack(">BBHHHBBH4s4s", version << 4 | (n // 4 if ihl is None
                                                      else ihl),
-                    tos, n + len(payload) if total is None else total, 7,
+                    tos, n + len(payload) if total is None else total, id,
                     frag, ttl, proto, 0, addr(src), addr(dst)) + opts
     return h[:10] + struct.pack(">H", csum(h) if sum is None else sum) + \
         h[12:] + payload
