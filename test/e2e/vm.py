@@ -334,4 +334,4 @@ def host_ll(topo, dev="eth0"):
 
 
 def same(got, want, name):
-    return ok(got == want, name, f"got  {got}\nwant {want}")
+    return ok(got == want, name, f"got  {got!s:.600}\nwant {want!s:.600}")
