@@ -89,7 +89,7 @@ def learning(p):
 
 
 def announce():
-    """What a guest hears as soon as it connects (protocols 3.5)."""
+    """What a guest hears as soon as it connects."""
     with topo.passt(*NONE) as p, Guest(p) as g:
         got = g.replies(background=True)
         a = [f for f in got if f.type == 0x0806 and f.spa != f.tpa]

@@ -175,7 +175,7 @@ def ipv6(t):
 
 
 def resets(t):
-    """protocols 12.10, RFC 9293 3.10.7.1."""
+    """RFC 9293 3.10.7.1."""
     for v in 4, 6:
         def send(flags, seq, ack, data=b""):
             return t.g.replies(eth(packet(HOST[v], REMOTE[v], TCP, tcp(

@@ -146,7 +146,7 @@ def outbound(g, v):
 
 
 def groups(g):
-    """Broadcast and multicast leave as such (protocols 8.6)."""
+    """Broadcast and multicast leave as such."""
     with dgram(4, addr=ANY[4]) as s:
         port = s.getsockname()[1]
         out(g, 4, "10.77.0.255", 5005, port, b"bcast")
