@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """A scripted guest: no network stack, only frames, over passt's socket.
 
-A frame is built by eth(packet(..., udp(...))) and the like, all bytes; so any field can
-be given any value. What arrives becomes a Pkt, which is checked on the way for
+A frame is built by eth(packet(..., udp(...))) and the like, all bytes; so any
+field can be given any value. What arrives becomes a Pkt, which is checked on the way for
 what holds of every frame (length, padding, addresses, checksums): see
 well_formed().
 
@@ -119,14 +119,16 @@ def arp(spa, tpa, op=1, sha=MAC, tha=b"\0" * 6, dst=BCAST, src=None, hw=1,
 
 def ns(target, src=GUEST_LL, dst=None, opts=b"", ttl=255, code=0, mac=MAC):
     t = addr(target)
-    return eth(packet(src, dst or b"\xff\2" + b"\0" * 9 + b"\1\xff" + t[13:],
-                  ICMP6, icmp(135, b"\0" * 4 + t + opts, code), ttl),
+    group = b"\xff\2" + b"\0" * 9 + b"\1\xff" + t[13:]
+    return eth(packet(src, dst or group, ICMP6,
+                      icmp(135, b"\0" * 4 + t + opts, code), ttl),
                b"\x33\x33\xff" + t[13:], mac)
 
 
 def rs(src=GUEST_LL, opts=b"", ttl=255, code=0):
-    return eth(packet(src, ALL_ROUTERS, ICMP6, icmp(133, b"\0" * 4 + opts, code),
-                  ttl), b"\x33\x33\0\0\0\2")
+    return eth(packet(src, ALL_ROUTERS, ICMP6,
+                      icmp(133, b"\0" * 4 + opts, code), ttl),
+               b"\x33\x33\0\0\0\2")
 
 
 # --- reading ---

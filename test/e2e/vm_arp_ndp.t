@@ -64,7 +64,12 @@ def learning(p):
             s.sendto(b"x", (HOST[4], 7777))
         return g.expect_udp(4, 7777)
 
+    def accepted(g):
+        """It was, when it is told something."""
+        return g.expect(lambda f: f.type == 0x0806)
+
     with Guest(p) as g:
+        accepted(g)
         same(to_guest(g).dst_mac, BCAST, "MAC: unknown at first, so broadcast")
         g.replies(arp(HOST[4], NOBODY[4], sha=MAC))
         same(to_guest(g).dst_mac, MAC, "MAC: learned from a request")
@@ -85,6 +90,7 @@ def learning(p):
         same([f.dst_mac for f in ask], [BCAST], "MAC: asked for again")
         same(to_guest(g).dst_mac, MAC, "MAC: and learned again")
     with Guest(p) as g:
+        accepted(g)
         same(to_guest(g).dst_mac, BCAST, "MAC: forgotten with the client")
 
 
