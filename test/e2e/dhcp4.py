@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """DHCPv4 messages: bootp() and options make them, Reply takes them apart."""
-from vm import *        # noqa: F403
+from wire import *      # noqa: F403
 
 XID = b"\xde\xad\xbe\xef"
 MAGIC = b"\x63\x82\x53\x63"

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """DHCPv6 messages: ask() and options make them, Reply takes them apart."""
-from vm import *        # noqa: F403
+from wire import *      # noqa: F403
 
 (SOLICIT, ADVERTISE, REQUEST, CONFIRM, RENEW, REBIND, REPLY, RELEASE, DECLINE,
  RECONFIGURE, INFO, RELAY_FORW, RELAY_REPL) = range(1, 14)

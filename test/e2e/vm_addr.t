@@ -8,7 +8,7 @@ import sys
 sys.dont_write_bytecode = True
 import dhcp4            # noqa: E402
 import dhcp6            # noqa: E402
-from vm import *        # noqa: E402
+from wire import *      # noqa: E402
 
 need_root()
 topo = Topo()
@@ -140,12 +140,6 @@ def outbound():
 
 def resolver():
     fwd = {4: "192.0.2.53", 6: "2001:db8::53"}
-    with passt(*both("--dns-forward", fwd), *both("--dns-host", REMOTE),
-               "-D", "none", "-S", "none") as p, Guest(p) as g:
-        for v in 4, 6:
-            nowhere(g, v, fwd[v], topo.remote, REMOTE[v],
-                    f"IPv{v}: --dns-forward: other ports are not")
-    # The last of -D none and --dns-forward wins
     with passt("-D", "none", "-S", "none", *both("--dns-forward", fwd),
                *both("--dns-host", REMOTE)) as p, Guest(p) as g:
         for v in 4, 6:
@@ -155,6 +149,42 @@ def resolver():
                       port=port)
             nowhere(g, v, fwd[v], topo.remote, REMOTE[v],
                     f"IPv{v}: --dns-forward: no other port")
+
+
+def resolv_conf():
+    """What the host's file becomes: told, or replaced by who leads there."""
+    topo.in_host("sh", "-ec", f"""
+        mount -t tmpfs none /mnt
+        cat >/mnt/r <<E
+nameserver 127.0.0.53
+nameserver {REMOTE[6]}%eth0
+nameserver 10.77.0.8
+nameserver ::1
+search a.example b.example
+search never.example
+E
+        mount --bind /mnt/r "$(readlink -f /etc/resolv.conf)" """)
+    search = b"\1a\7example\0" + b"\1b\7example\0"
+    for opts, four, six in (
+            ((), [GW[4], "10.77.0.8"], [REMOTE[6], GW[6]]),
+            (("--no-map-gw",), ["10.77.0.8"], [REMOTE[6]]),
+            (both("--dns-forward", MAP), [MAP[4], "10.77.0.8"],
+             [REMOTE[6], MAP[6]]),
+            (("-D", "10.77.0.9"), ["10.77.0.9"], [REMOTE[6], GW[6]])):
+        name = "resolv.conf, " + (" ".join(opts) or "no options")
+        with case(name), topo.passt(*opts) as p, Guest(p) as g:
+            r = dhcp4.reply(g, dhcp4.bootp(dhcp4.kind(dhcp4.DISCOVER)))
+            same(r.get(6), b"".join(map(addr, four)), f"{name}: DHCP")
+            r = dhcp6.reply(g, dhcp6.SOLICIT, dhcp6.CLIENT)
+            want = b"".join(map(addr, six))
+            same((r.get(23), r.get(24)), (want, search), f"{name}: DHCPv6")
+            _, _, o = ra(g)
+            same((o[25][8:], o[31][8:].rstrip(b"\0") + b"\0"),
+                 (want, search), f"{name}: RA")
+            if not opts:
+                leads(g, 4, GW[4], "127.0.0.53", f"{name}: DNS there",
+                      port=53)
+    topo.in_host("sh", "-ec", 'umount "$(readlink -f /etc/resolv.conf)"')
 
 
 # --- who is who ---
@@ -345,7 +375,7 @@ def local():
              "local: -a alone: gateway outside, so with routes")
 
 
-for f in mapping, outbound, resolver, template, given, \
+for f in mapping, outbound, resolver, resolv_conf, template, given, \
         (lambda: local_one(4)), (lambda: local_one(6)), local:
     with case(f.__name__):
         f()

@@ -7,7 +7,7 @@ are ones that nobody has."""
 import sys
 
 sys.dont_write_bytecode = True
-from vm import *        # noqa: E402
+from wire import *      # noqa: E402
 
 need_root()
 topo = Topo()

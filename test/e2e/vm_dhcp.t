@@ -292,6 +292,23 @@ def search():
        "names that do not fit are left out, nothing else", r.opts)
 
 
+def seen():
+    """An answer resets the address that inbound traffic goes to."""
+    with started("-u", "7777") as p, Guest(p) as g:
+        def to_guest():
+            with socket_in(topo.remote, 4, socket.SOCK_DGRAM) as s:
+                s.sendto(b"x", (HOST[4], 7777))
+            return g.expect_udp(4, 7777).dst
+
+        g.send(eth(packet("10.77.0.200", REMOTE[4], TCP, tcp(1, 1, RST))))
+        g.replies()
+        same(to_guest(), "10.77.0.200", "seen: what the guest uses")
+        g.replies(ask(bootp(kind(INFORM))))
+        same(to_guest(), "10.77.0.200", "seen: no answer resets nothing")
+        g.replies(ask(bootp(kind(DISCOVER))))
+        same(to_guest(), HOST[4], "seen: DHCP resets it")
+
+
 with topo.passt("-D", "10.77.0.53", "-S", "a.example") as p, Guest(p) as g:
     with case("order"):
         order(g)
@@ -299,7 +316,7 @@ with started() as p, Guest(p) as g:
     for f in messages, fields, unanswered, tolerated:
         with case(f.__name__):
             f(g)
-for f in options, search:
+for f in options, search, seen:
     with case(f.__name__):
         f()
 well_formed()

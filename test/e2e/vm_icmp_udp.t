@@ -5,7 +5,7 @@ addresses, ports and hop counts both sides see, and how errors are quoted."""
 import sys
 
 sys.dont_write_bytecode = True
-from vm import *        # noqa: E402
+from wire import *      # noqa: E402
 
 need_root()
 topo = Topo()

@@ -2,10 +2,12 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """TCP by hand-made segments: what each one that the guest may send is answered
 with, numbers included. What a kernel's TCP would never do is the point here."""
+import fcntl
 import sys
+import termios
 
 sys.dont_write_bytecode = True
-from vm import *        # noqa: E402
+from wire import *      # noqa: E402
 
 need_root()
 topo = Topo()
@@ -333,6 +335,11 @@ def closing(g, v):
         ok(p and p.ack in (c.nxt, 0), f"IPv{v}: and again if repeated", p)
 
 
+def unacked(s):
+    """Bytes that the peer's kernel has not got yet."""
+    return struct.unpack("i", fcntl.ioctl(s, termios.TIOCOUTQ, b"\0" * 4))[0]
+
+
 def sizes(g, v):
     with Server(v) as srv:
         for what, opts, want in (
@@ -343,8 +350,12 @@ def sizes(g, v):
             with case(f"IPv{v}, MSS {what}"):
                 c, s = srv.pair(g, opts=opts)
                 n = min(60000, want * 3) if want < 60000 else 100000
-                c.send(ACK, win=65535)
+                # All of it is there before any of it may go
+                c.send(ACK, win=0)
+                g.replies()
                 s.sendall(bytes(n))
+                wait_for("data", lambda: not unacked(s))
+                c.send(ACK, win=65535)
                 _, segs = c.data(n)
                 ok(max(len(p.data) for p in segs) <= want and
                    len(segs[0].data) == want,
@@ -429,6 +440,27 @@ def synack_again(g):
              "SYN+ACK is repeated as it was")
         g.send(c.frame(RST, seq=c.nxt, ack=0))
         srv.accept().close()
+
+
+def syn_again(g):
+    """A guest that does not answer: the same SYN again, then another."""
+    s = socket_in(topo.remote, 4)
+    s.connect((HOST[4], IN))
+    first, again = (g.expect(lambda p: p.proto == TCP and p.dport == IN and
+                             p.sport == s.getsockname()[1])
+                    for _ in range(2))
+    same((again.flags, again.seq, again.opts), (SYN, first.seq, first.opts),
+         "SYN is repeated as it was")
+    c = Conn(g, 4, REMOTE[4], first.sport, sport=IN)
+    g.send(c.frame(ACK, seq=7, ack=first.seq + 9))
+    p = c.get()
+    same((p.flags, p.seq), (RST, (first.seq + 9) % M),
+         "an ACK of what was never sent: reset (RFC 9293 3.10.7.3)")
+    c.rcv = first.seq + 1
+    c.send(SYN | ACK)
+    same(c.get().flags, ACK, "and still the connection opens")
+    g.send(c.frame(RST | ACK))
+    s.close()
 
 
 def fails(f):
@@ -540,7 +572,7 @@ with topo.passt("-t", f"{IN},{REFUSED}:7102", *NONE) as p, Guest(p) as g:
                   repeats, resets, inbound, loopback):
             with case(f"IPv{v}: {f.__name__}"):
                 f(g, v)
-    for f in flow_label, pending, synack_again:
+    for f in flow_label, pending, synack_again, syn_again:
         with case(f.__name__):
             f(g)
 with case("small MTU"):
