@@ -384,14 +384,19 @@ def window(g, v):
         c.data(4500)
         g.send(c.frame(RST | ACK))
         s.close()
-        c, s = srv.pair(g, opts=mss(1000) + ws(3))
-        c.send(ACK, win=500)
-        s.sendall(bytes(10000))
-        got, _ = c.data(4000)
-        c.quiet(f"IPv{v}: scaled window is not exceeded")
-        ok(len(got) == 4000, f"IPv{v}: a window of 500 << 3", len(got))
-        g.send(c.frame(RST | ACK))
-        s.close()
+        for scale, win in (3, 500), (15, 1):
+            c, s = srv.pair(g, opts=mss(1000) + ws(scale))
+            # 14 at most (RFC 7323 2.3)
+            n = win << min(scale, 14)
+            c.send(ACK, win=win)
+            g.replies()
+            s.sendall(bytes(30000))
+            got, _ = c.data(n)
+            c.quiet(f"IPv{v}: a scaled window is not exceeded")
+            ok(len(got) == n, f"IPv{v}: a window of {win} << {scale}",
+               len(got))
+            g.send(c.frame(RST | ACK))
+            s.close()
 
 
 def repeats(g, v):
