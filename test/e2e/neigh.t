@@ -329,6 +329,24 @@ def overrun():
     neigh(f"del {ADDR[6]}")
 
 
+def down():
+    """All go at once when the link does, and come back with it."""
+    with case("down"), topo.pasta() as p, Wire(p) as w:
+        for v in 4, 6:
+            put(ADDR[v], M1)
+            wait_for("mirror", lambda: w.ask(ADDR[v]) == M1)
+        ip(topo.host, "link set eth0 down")
+        try:
+            for v in 4, 6:
+                ok(wait_for("flush", lambda: w.ask(ADDR[v]) == OURS),
+                   f"IPv{v}: the link is down")
+        finally:
+            ip(topo.host, "link set eth0 up")
+        put(ADDR[4], M2)
+        ok(wait_for("mirror", lambda: w.ask(ADDR[4]) == M2), "and up again")
+        neigh(f"del {ADDR[4]}")
+
+
 topo = Topo()
 asked()
 mapped()
@@ -337,4 +355,5 @@ real()
 many()
 others()
 overrun()
+down()           # the last one: routes are gone with it
 done()
