@@ -320,7 +320,8 @@ bool ndp_input(const struct pkt *p)
 	if (p->proto != IPPROTO_ICMPV6 || p->icmp.type < ND_RS ||
 	    p->icmp.type > ND_REDIRECT)
 		return false;
-	if (!guest()->ndp || !guest()->net[GUEST_V6].on)
+	/* RFC 6980 5: nothing of this may come in fragments */
+	if (!guest()->ndp || !guest()->net[GUEST_V6].on || p->fragment)
 		return true;
 
 	if (p->icmp.type == ND_NS)

@@ -31,6 +31,7 @@ static struct ask {
 	uint8_t type, code, hops;
 	const uint8_t *opt;
 	size_t optlen, cut, elem;
+	bool fragment;
 } ask;
 
 static const uint8_t slla[8] = { 1, 1, 0x52, 0x54, 0, 0x12, 0x34, 0x56 };
@@ -70,6 +71,8 @@ static bool input(void)
 	w.len = 54 + len;
 	EXPECT(wr_ok(&w));
 	EXPECT_EQ(wire_pkt(&p, &w, ask.elem), HDR_OK);
+	EXPECT(!p.fragment);
+	p.fragment = ask.fragment;
 	return ndp_input(&p);
 }
 
@@ -317,6 +320,12 @@ static void neighbours(void)
 	no_answer();
 	optlens(1);
 	optlens(99);
+	ns(LL, "fe80::1");
+	ask.fragment = true;		/* RFC 6980 */
+	no_answer();
+	rs(LL);
+	ask.fragment = true;
+	no_answer();
 }
 
 static void routers(void)
