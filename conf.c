@@ -20,6 +20,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "log_file.h"
+
 #ifndef VERSION
 #define VERSION "unknown version"
 #endif
@@ -31,6 +33,7 @@
 #define CLASS(c)	(1U << ADDR_##c)
 #define PID_LIMIT	(1 << 22)	/* the kernel's PID_MAX_LIMIT */
 #define NAME_MAX_LEN	253		/* RFC 1035 2.3.4, as text */
+#define LOG_SIZE_MAX	(UINT64_C(1) << 40)	/* a slip of the pen, beyond */
 
 struct option_row {
 	const char	*name;
@@ -181,6 +184,16 @@ static void take_level(struct conf *c, const struct option_row *row,
 	c->level = lvl;
 }
 
+static void take_log_size(struct conf *c, const struct option_row *row,
+			  const char *arg)
+{
+	unsigned long long min = log_file_min(), max = LOG_SIZE_MAX;
+
+	if (!parse_u64(arg, 0, min, max, &c->log_size))
+		die("--%s: '%.64s' is not a number of bytes from %llu to %llu",
+		    row->name, arg, min, max);
+}
+
 static void take_stderr(struct conf *c, const struct option_row *row,
 			const char *arg)
 {
@@ -257,6 +270,11 @@ static const char *mode_name(enum mode m)
 	return m == MODE_PASTA ? "pasta" : "passt";
 }
 
+const char *conf_version(void)
+{
+	return VERSION;
+}
+
 _Noreturn static void take_version(struct conf *c,
 				   const struct option_row *row,
 				   const char *arg)
@@ -268,7 +286,7 @@ _Noreturn static void take_version(struct conf *c,
 	       "<https://www.gnu.org/licenses/old-licenses/gpl-2.0.html>.\n"
 	       "This is free software: you are free to change and redistribute it.\n"
 	       "There is NO WARRANTY, to the extent permitted by law.\n",
-	       mode_name(c->mode), VERSION);
+	       mode_name(c->mode), conf_version());
 	exit(fflush(stdout) ? EXIT_FAILURE : EXIT_SUCCESS);
 }
 
@@ -455,6 +473,26 @@ static void take_ports(struct conf *c, const struct option_row *row,
 	}
 }
 
+/* The later of --socket and --fd counts */
+static void take_socket(struct conf *c, const struct option_row *row,
+			const char *arg)
+{
+	take_str(c, row, arg);
+	c->fd = -1;
+}
+
+static void take_fd(struct conf *c, const struct option_row *row,
+		    const char *arg)
+{
+	uint64_t n;
+
+	if (!parse_u64(arg, 10, 0, INT_MAX, &n) || n == 1 || n == 2)
+		die("--%s: '%.64s' is not a descriptor number, 0 or from 3 on",
+		    row->name, arg);
+	c->fd = (int)n;
+	*c->socket = '\0';
+}
+
 static void take_userns(struct conf *c, const struct option_row *row,
 			const char *arg)
 {
@@ -507,6 +545,10 @@ static const struct option_row options[] = {
   "Do not go to background" },
 { "stderr", NULL, take_stderr, NOWHERE, 0, 'e', 0, ANY,
   "Deprecated, no effect" },
+{ "log-file", "PATH", take_str, TO(log_file), 0, 'l', 0, ANY,
+  "Log to this file instead of the system log" },
+{ "log-size", "BYTES", take_log_size, NOWHERE, 0, 0, 0, ANY,
+  "Limit of the log file, oldest lines go (default 1048576)" },
 { "runas", "UID[:GID]", take_runas, NOWHERE, 0, 0, 0, ANY,
   "Run as this user (and group), numbers or names" },
 { "help", NULL, take_help, NOWHERE, 0, 'h', 0, ANY,
@@ -598,6 +640,15 @@ static const struct option_row options[] = {
   "as --tcp-ports without [ADDR][%IF]/" },
 { "udp-ns", "SPEC", take_ports, NOWHERE, FWD_UDP_NS, 'U', true, PASTA,
   "Forward UDP ports to the host, as --tcp-ns" },
+{ "socket", "PATH", take_socket, TO(socket), 0, 's', 0, PASST,
+  "UNIX domain socket for the virtual machine\n"
+  "(default: the first free one of /tmp/passt_1.socket ...)" },
+{ "socket-path", "PATH", take_socket, TO(socket), 0, 0, 0, PASST,
+  "The same, in the words of vhost-user" },
+{ "fd", "N", take_fd, NOWHERE, 0, 'F', 0, PASST,
+  "Serve this connected stream socket, then exit" },
+{ "one-off", NULL, take_set, TO(one_off), 0, '1', 0, PASST,
+  "Exit when the first client goes" },
 { "ns-ifname", "NAME", take_str, TO(ns_ifname), 0, 'I', 0, PASTA,
   "Interface name in the namespace (default: the template's)" },
 { "userns", "PATH", take_userns, TO(userns), 0, 0, 0, PASTA,
@@ -737,8 +788,10 @@ static void defaults(struct conf *c)
 	int f;
 
 	c->level = LOG_LVL_INFO;
+	c->log_size = 1 << 20;
 	c->tcp = c->udp = c->icmp = true;
 	c->netns_quit = true;
+	c->fd = -1;
 	c->fwd.splice = c->mode == MODE_PASTA;
 
 	memcpy(g->our_mac, mac, sizeof(g->our_mac));
@@ -828,5 +881,5 @@ void conf_parse(struct conf *c, int argc, char **argv)
 	if (optind < argc)
 		die("'%s': passt takes options only, no other words",
 		    argv[optind]);
-	die("This build serves namespaces only: call it as pasta");
+	c->one_off = c->one_off || c->fd >= 0;
 }

@@ -17,6 +17,7 @@
 #include "fwd.h"
 #include "guest.h"
 #include "log.h"
+#include "usock.h"
 
 enum mode { MODE_PASST, MODE_PASTA };
 
@@ -26,6 +27,8 @@ struct conf {
 	enum log_level	level;
 	char		pid_file[PATH_MAX];
 	char		pcap_file[PATH_MAX];
+	char		log_file[PATH_MAX];	/* empty: system log */
+	uint64_t	log_size;	/* bytes it may have */
 	bool		runas_set;
 	uid_t		uid;		/* from --runas */
 	gid_t		gid;
@@ -44,6 +47,11 @@ struct conf {
 	bool		no_map_gw;
 	bool		given_map_host[GUEST_FAMILIES];	/* also "none" */
 	bool		only4, only6;
+
+	/* passt */
+	char		socket[USOCK_PATH_LEN];	/* empty: find one */
+	int		fd;		/* connected already, or -1 */
+	bool		one_off;	/* end with the first client */
 
 	/* pasta */
 	char		ns_ifname[IFNAMSIZ];	/* empty: template's or tap0 */
@@ -66,6 +74,9 @@ struct conf {
  * (one line naming the argument and what would be right, exit 1).
  */
 void conf_parse(struct conf *c, int argc, char **argv);
+
+/* conf_version() - Of the program, as --version tells it */
+const char *conf_version(void);
 
 /* conf_print() - The start banner at info level, once all is known */
 void conf_print(const struct conf *c);

@@ -127,4 +127,9 @@ void conf_print(const struct conf *c)
 			info("    %s", g->search[i]);
 	}
 	print_fwd(&c->fwd);
+	if (c->mode == MODE_PASST && *c->socket) {
+		info("Socket bound at %s; for QEMU:", c->socket);
+		info("    -netdev stream,id=n0,server=off,addr.type=unix,addr.path=%s -device virtio-net-pci,netdev=n0",
+		     c->socket);
+	}
 }

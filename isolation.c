@@ -95,24 +95,30 @@ static void close_from(unsigned first, unsigned last)
 		close((int)fd);
 }
 
-void isolate_initial(int keep_fd)
+/* Whoever starts us without standard descriptors must not have the first files
+ * we open be taken for them */
+static void open_standard(void)
+{
+	int fd;
+
+	do
+		fd = open("/dev/null", O_RDWR);
+	while (fd >= 0 && fd <= STDERR_FILENO);
+	if (fd > STDERR_FILENO)
+		close(fd);
+}
+
+void isolate_initial(void)
 {
 	uint64_t caps = CAPS_SETUP;
 	struct rlimit rl;
 
-	if (keep_fd < 3) {
-		close_from(3, UINT32_MAX);
-	} else {
-		close_from(3, (unsigned)keep_fd - 1);
-		close_from((unsigned)keep_fd + 1, UINT32_MAX);
-	}
-
+	open_standard();
 	if (!geteuid() && !in_init_userns())
 		caps |= CAPS_NESTED;
 	(void)prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
 	caps_limit(caps);
 
-	umask(0077);
 	if (!getrlimit(RLIMIT_NOFILE, &rl) && rl.rlim_cur < rl.rlim_max) {
 		rl.rlim_cur = rl.rlim_max;
 		if (setrlimit(RLIMIT_NOFILE, &rl))
@@ -120,11 +126,23 @@ void isolate_initial(int keep_fd)
 	}
 }
 
+void isolate_descriptors(int keep_fd)
+{
+	if (keep_fd < 3) {
+		close_from(3, UINT32_MAX);
+		return;
+	}
+	if (keep_fd > 3)
+		close_from(3, (unsigned)keep_fd - 1);
+	close_from((unsigned)keep_fd + 1, UINT32_MAX);
+}
+
 void isolate_user(const struct isolate_conf *c)
 {
 	uid_t uid = c->uid;
 	gid_t gid = c->gid;
 
+	umask(0077);
 	if (!c->runas) {
 		const struct passwd *pw;
 

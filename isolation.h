@@ -18,13 +18,17 @@ struct isolate_conf {
 	gid_t	gid;
 };
 
-/* isolate_initial() - Drop capabilities that set-up does not need; close
- * inherited descriptors from 3 on but @keep_fd (or -1); raise the limit of open
- * files; safe umask */
-void isolate_initial(int keep_fd);
+/* isolate_initial() - Drop capabilities that set-up does not need; raise the
+ * limit of open files; open what is missing of the standard descriptors */
+void isolate_initial(void);
+
+/* isolate_descriptors() - Close inherited descriptors from 3 on but @keep_fd
+ * (below 3: all of them) */
+void isolate_descriptors(int keep_fd);
 
 /* isolate_user() - Leave real root for nobody or the user given; leave
- * supplementary groups. Of capabilities only the one for low ports survives */
+ * supplementary groups; from here on files of ours are nobody else's. Of
+ * capabilities only the one for low ports survives */
 void isolate_user(const struct isolate_conf *c);
 
 /*

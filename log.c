@@ -7,13 +7,18 @@
  * several processes never mix. The system log is spoken to directly instead of
  * through syslog(3): that one connects lazily, when our mount namespace has no
  * /dev/log any more, and it may block. Ours connects once at start, never
- * blocks, and a datagram that does not go out at once is lost.
+ * blocks, and a datagram that does not go out at once is lost. A log file
+ * (log_file.c) takes the place of the system log.
+ *
+ * A message is one line, whatever names or words from outside are in it:
+ * control characters, with which they could forge another, are replaced.
  *
  * errno is left as it was, so a message never disturbs the error handling
  * around it.
  */
 #include "log.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -27,6 +32,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "log_file.h"
+
 #define LINE_MAX_LEN	1024
 
 static const int priority[] = {
@@ -35,6 +42,15 @@ static const int priority[] = {
 	[LOG_LVL_INFO]	= LOG_INFO,
 	[LOG_LVL_DEBUG]	= LOG_DEBUG,
 	[LOG_LVL_TRACE]	= LOG_DEBUG,
+};
+
+/* In a log file */
+static const char *const tag[] = {
+	[LOG_LVL_ERR]	= "ERROR:",
+	[LOG_LVL_WARN]	= "WARNING:",
+	[LOG_LVL_INFO]	= "info:",
+	[LOG_LVL_DEBUG]	= "",
+	[LOG_LVL_TRACE]	= "",
 };
 
 static struct {
@@ -68,6 +84,37 @@ void log_open(const char *ident)
 	}
 }
 
+static void clean(char *text, size_t len)
+{
+	size_t i;
+
+	for (i = 0; i < len; i++) {
+		if (iscntrl((unsigned char)text[i]))
+			text[i] = '?';
+	}
+}
+
+int log_open_file(const char *path, uint64_t limit, const char *version)
+{
+	char title[LOG_FILE_TITLE_MAX], exe[PATH_MAX];
+	ssize_t n;
+	int rc;
+
+	n = readlink("/proc/self/exe", exe, sizeof(exe));
+	(void)snprintf(title, sizeof(title), "%.16s %.64s: %.*s (%d)",
+		       logger.ident, version, (int)MAX(n, 0), exe,
+		       (int)getpid());
+	clean(title, strlen(title));
+	rc = log_file_open(path, limit, title);
+	if (rc)
+		return rc;
+
+	if (logger.fd >= 0)
+		close(logger.fd);
+	logger.fd = -1;
+	return 0;
+}
+
 void log_set_level(enum log_level lvl)
 {
 	logger.level = lvl;
@@ -85,11 +132,12 @@ static bool to_syslog(void)
 
 bool log_shown(enum log_level lvl)
 {
-	return lvl <= logger.level && (!logger.quiet || to_syslog());
+	return lvl <= logger.level &&
+	       (!logger.quiet || to_syslog() || log_file_on());
 }
 
-/* since_start() - Text "%.4f: " without floating point; returns its length */
-static int since_start(char *buf, size_t size)
+/* since_start() - Text "%.4f" without floating point */
+static void since_start(char *buf, size_t size)
 {
 	struct timespec now;
 	int64_t ns;
@@ -101,23 +149,25 @@ static int since_start(char *buf, size_t size)
 
 	ns = (int64_t)(now.tv_sec - logger.start.tv_sec) * 1000000000 +
 	     (now.tv_nsec - logger.start.tv_nsec);
-	return snprintf(buf, size, "%lld.%04lld: ",
-			(long long)(ns / 1000000000),
-			(long long)(ns % 1000000000 / 100000));
+	(void)snprintf(buf, size, "%lld.%04lld", (long long)(ns / 1000000000),
+		       (long long)(ns % 1000000000 / 100000));
 }
 
 /* emit() - One line of @len bytes, newline included, to whom it concerns */
 static void emit(enum log_level lvl, const char *line, size_t len)
 {
-	char out[LINE_MAX_LEN + 64];
+	char out[LINE_MAX_LEN + 64], when[32];
 	int n = 0;
 
+	since_start(when, sizeof(when));
 	if (!logger.quiet) {
 		if (logger.level >= LOG_LVL_DEBUG)
-			n = since_start(out, sizeof(out));
+			n = snprintf(out, sizeof(out), "%s: ", when);
 		memcpy(out + n, line, len);
 		(void)!write_all(STDERR_FILENO, out, (size_t)n + len);
 	}
+
+	log_file_line(when, tag[lvl], line, len - 1);
 
 	if (to_syslog()) {
 		/* RFC 3164 style, without the time, which the daemon adds; the
@@ -152,6 +202,7 @@ static void say(enum log_level lvl, int error, const char *fmt, va_list ap)
 			len = MIN(len + (size_t)n, sizeof(line) - 2);
 	}
 
+	clean(line, len);
 	line[len++] = '\n';
 	emit(lvl, line, len);
 }

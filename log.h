@@ -2,10 +2,10 @@
 /*
  * log.h - what the program says, and to whom
  *
- * Each verb adds its own newline. The _perror forms append ": " and the text
- * of errno as it was on entry. die() ends the process with status 1 and may be
- * called during start only: after isolate_syscalls() nothing may exit because
- * of input.
+ * Each verb adds its own newline, and says one line whatever is in its text.
+ * The _perror forms append ": " and the text of errno as it was on entry. die()
+ * ends the process with status 1 and may be called during start only: after
+ * isolate_syscalls() nothing may exit because of input.
  */
 #ifndef LOG_H
 #define LOG_H
@@ -21,8 +21,19 @@ enum log_level { LOG_LVL_ERR, LOG_LVL_WARN, LOG_LVL_INFO, LOG_LVL_DEBUG,
  * system log, messages go to standard error only) */
 void log_open(const char *ident);
 
+/*
+ * log_open_file() - Write to a file, below a header, instead of the system log
+ * @limit:	bytes it may have, at least log_file_min() (log_file.h)
+ * @version:	for the header
+ *
+ * To be called by the process that goes on, whose ID stands in the header, and
+ * before the file system is out of reach. Return: 0 or -errno
+ */
+int log_open_file(const char *path, uint64_t limit, const char *version);
+
 /* log_set_level() - Show messages up to @lvl; DEBUG and above also switch the
- * system log off and prefix lines with the seconds since start */
+ * system log (not a log file) off, and on standard error prefix lines with the
+ * seconds since start */
 void log_set_level(enum log_level lvl);
 
 /* log_to_stderr() - Also (or no longer) write to standard error */

@@ -44,12 +44,14 @@
 #include "siphash.h"
 #include "sock.h"
 #include "tap.h"
+#include "tap_stream.h"
 #include "tap_tun.h"
 #include "tcp.h"
 #include "tcp_splice.h"
 #include "timer.h"
 #include "udp.h"
 #include "udp_splice.h"
+#include "usock.h"
 
 #define EVENTS_MAX	64
 #define RUN_BUDGET	64U	/* flows of a list per turn */
@@ -58,11 +60,82 @@
 static struct {
 	struct conf	conf;
 	int		tap_fd, signal_fd, pid_fd;
+	int		listen_fd;	/* where guests connect, or -1 */
+	bool		served;		/* one has connected */
 	int		ready_fd;	/* tells the waiting parent; -1 */
 	int		null_fd;	/* /dev/null, opened while it is there */
 	bool		end;
 	int		status;		/* to exit with */
-} self = { .pid_fd = -1, .ready_fd = -1 };
+} self = { .pid_fd = -1, .listen_fd = -1, .ready_fd = -1 };
+
+/* -------------------------------------------------------------- the guest */
+
+/* The guest has left. Its connections stay until they time out: it may have
+ * been the virtual machine monitor that lost its socket, not the guest */
+static void guest_gone(void)
+{
+	if (self.conf.mode == MODE_PASTA) {
+		self.end = true;
+		return;
+	}
+	if (!self.served)
+		return;
+	info("The guest has disconnected");
+	tap_stream_detach();
+	guest_forget();
+	self.served = false;
+	self.end = self.end || self.conf.one_off;
+}
+
+static void announce(void)
+{
+	arp_announce();
+	ndp_announce();
+}
+
+static void guest_came(int fd)
+{
+	int rc = tap_stream_attach(fd);
+
+	if (rc) {
+		err("Cannot serve the guest: %s", strerror(-rc));
+		return;
+	}
+	self.served = true;
+	announce();
+}
+
+/* One at a time; but who hung up is not in the way of the next one */
+static void client_ready(union ev_ref ref, uint32_t mask)
+{
+	pid_t pid;
+	int fd;
+
+	(void)ref;
+	(void)mask;
+	/* First, so that its descriptor is free for the next one */
+	if (!tap_stream_serving())
+		guest_gone();
+	while ((fd = usock_accept(self.listen_fd, &pid)) >= 0) {
+		if (!tap_stream_serving())
+			guest_gone();
+		if (self.end || self.served) {
+			info("Refused a second guest, process %i", (int)pid);
+			close(fd);
+			continue;
+		}
+		info("A guest has connected, process %i", (int)pid);
+		guest_came(fd);
+	}
+}
+
+static void tap_ready(union ev_ref ref, uint32_t mask)
+{
+	if (mask & EPOLLOUT)
+		tap_stream_writable();
+	if (mask & ~(uint32_t)EPOLLOUT)
+		input_ready(ref, mask);
+}
 
 /* -------------------------------------------------------------- the tables */
 
@@ -113,7 +186,8 @@ static void neigh_due(struct timer *t)
 }
 
 static void (*const on_event[EV_TYPES])(union ev_ref ref, uint32_t mask) = {
-	[EV_TAP]	= input_ready,
+	[EV_TAP]	= tap_ready,
+	[EV_TAP_LISTEN]	= client_ready,
 	[EV_TCP]	= tcp_sock_ready,
 	[EV_TCP_LISTEN]	= tcp_accept_ready,
 	[EV_SPLICE]	= splice_ready,
@@ -148,22 +222,35 @@ static void run(enum flow_list which)
 	}
 }
 
+/* The guest first: its acknowledgements make room */
+static void guest_turn(const struct ev_event *ev, int n)
+{
+	bool heard = false;
+	int i;
+
+	for (i = 0; i < n; i++) {
+		if (ev[i].ref.type != EV_TAP)
+			continue;
+		on_event[EV_TAP](ev[i].ref, ev[i].mask);
+		heard = heard || ev[i].mask & EPOLLIN;
+	}
+	if (!heard && tap_backlog())
+		input_ready((union ev_ref){ .type = EV_TAP }, EPOLLIN);
+}
+
 static void turn(void)
 {
 	struct ev_event ev[EVENTS_MAX];
 	struct timer *t;
 	unsigned later;
+	bool busy;
 	int n, i;
 
 	later = flow_listed(FLOW_LATER);
-	n = ev_wait(ev, EVENTS_MAX, later || flow_listed(FLOW_RUN) ?
-				    0 : timer_next_ms());
+	busy = later || tap_backlog() || (flow_listed(FLOW_RUN) && tap_room());
+	n = ev_wait(ev, EVENTS_MAX, busy ? 0 : timer_next_ms());
 	clock_update();
-	for (i = 0; i < n; i++) {
-		/* The guest first: its acknowledgements make room */
-		if (ev[i].ref.type == EV_TAP)
-			on_event[EV_TAP](ev[i].ref, ev[i].mask);
-	}
+	guest_turn(ev, n);
 	for (i = 0; i < n; i++) {
 		uint8_t type = ev[i].ref.type;
 
@@ -174,13 +261,18 @@ static void turn(void)
 		if (t->kind < TM_KINDS && on_timer[t->kind])
 			on_timer[t->kind](t);
 	}
-	run(FLOW_RUN);
+	if (tap_room())
+		run(FLOW_RUN);
 	if (!n || later > LATER_MAX)
 		run(FLOW_LATER);
 	tap_flush();
 	flow_reap();
-	if (tap_lost())
-		self.end = true;
+	if (tap_lost()) {
+		guest_gone();
+		/* For one that could not be accepted for want of descriptors */
+		if (self.listen_fd >= 0)
+			client_ready((union ev_ref){ .u64 = 0 }, EPOLLIN);
+	}
 }
 
 /* -------------------------------------------------------------- start */
@@ -217,6 +309,19 @@ static void daemon_fork(void)
 			_exit(1);
 	}
 	_exit(WIFEXITED(status) && !WEXITSTATUS(status) ? 0 : 1);
+}
+
+static void log_file(const struct conf *c)
+{
+	int rc;
+
+	if (!*c->log_file)
+		return;
+	rc = log_open_file(c->log_file, c->log_size, conf_version());
+	if (rc) {
+		errno = -rc;
+		die_perror("Cannot open log file %s", c->log_file);
+	}
 }
 
 static void pid_file_open(const char *path)
@@ -276,7 +381,7 @@ static void open_tap(void)
 	tap_attach(&tap_tun_ops);
 }
 
-static void watch(int fd, enum ev_type type)
+static void watch(int fd, enum ev_type type, uint32_t mask)
 {
 	union ev_ref ref = { .u64 = 0 };
 	int rc;
@@ -284,11 +389,25 @@ static void watch(int fd, enum ev_type type)
 	if (fd < 0)
 		return;
 	ref.type = (uint8_t)type;
-	rc = ev_add(fd, EPOLLIN, ref);
+	rc = ev_add(fd, mask, ref);
 	if (rc) {
 		errno = -rc;
 		die_perror("Cannot watch a descriptor");
 	}
+}
+
+static void open_stream(void)
+{
+	int rc = tap_stream_init();
+
+	if (rc) {
+		errno = -rc;
+		die_perror("Cannot map memory for frames");
+	}
+	tap_attach(&tap_stream_ops);
+	/* Edge-triggered: one that cannot be accepted must not wake us again
+	 * and again */
+	watch(self.listen_fd, EV_TAP_LISTEN, EPOLLIN | EPOLLET);
 }
 
 static void signals_init(void)
@@ -296,6 +415,7 @@ static void signals_init(void)
 	sigset_t set;
 
 	signal(SIGPIPE, SIG_IGN);
+	signal(SIGXFSZ, SIG_IGN);	/* a full log or capture: an error */
 	sigemptyset(&set);
 	sigaddset(&set, SIGTERM);
 	sigaddset(&set, SIGQUIT);
@@ -304,7 +424,7 @@ static void signals_init(void)
 	self.signal_fd = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
 	if (self.signal_fd < 0)
 		die_perror("Cannot make a signal descriptor");
-	watch(self.signal_fd, EV_SIGNAL);
+	watch(self.signal_fd, EV_SIGNAL, EPOLLIN);
 }
 
 /* Mirror the template's neighbours, except where the guest knows somebody else
@@ -345,7 +465,7 @@ static void modules_init(const struct conf *c)
 	input_init(&in);
 	ndp_init();
 	dhcpv6_init(time(NULL));
-	watch(neigh_open(c), EV_NEIGH);
+	watch(neigh_open(c), EV_NEIGH, EPOLLIN);
 }
 
 /* For the loopback bypass there must be a way to make sockets in the namespace
@@ -412,32 +532,9 @@ static void report(void)
 	      (unsigned long long)tap->tx_refused);
 }
 
-int main(int argc, char **argv)
+/* What the host looks like, and the ports it is asked to lend */
+static void prepare(struct conf *c)
 {
-	struct conf *c = &self.conf;
-	struct isolate_conf iso;
-	bool ns_stays;
-
-	/* Nothing inherited but what is needed to set up */
-	isolate_initial(-1);
-	conf_parse(c, argc, argv);
-	log_open(c->mode == MODE_PASTA ? "pasta" : "passt");
-	log_set_level(c->level);
-
-	/* Before any descriptor or child that a fork would not carry over */
-	if (!c->foreground)
-		daemon_fork();
-
-	/* With the caller's rights: files the user named */
-	pid_file_open(c->pid_file);
-	if (*c->pcap_file)
-		pcap_open(c->pcap_file);
-
-	/* Never as real root from here on */
-	iso = (struct isolate_conf){ c->runas_set, c->uid, c->gid };
-	isolate_user(&iso);
-
-	/* What the host looks like, and the ports it is asked to lend */
 	host_fill(c);
 	csum_init();
 	siphash_init(0);
@@ -448,18 +545,23 @@ int main(int argc, char **argv)
 			 c->fwd.net[GUEST_V6].outbound_if);
 	fwd_init(&c->fwd);
 	listen_all(c->guest.net[GUEST_V4].on, c->guest.net[GUEST_V6].on);
+}
 
-	/* The namespace, the device in it, its addresses and routes */
+/* The namespace, the device in it, its addresses and routes; the command
+ * starts while we shut the door behind us */
+static void start_pasta(struct conf *c)
+{
+	bool ns_stays;
+
 	pasta_open(c);
 	listen_ns(c->guest.net[GUEST_V4].on, c->guest.net[GUEST_V6].on);
 	open_tap();
 	pasta_configure(c);
 	modules_init(c);
-	watch(self.tap_fd, EV_TAP);
-	watch(pasta_watch_fd(), EV_PASTA);
+	watch(self.tap_fd, EV_TAP, EPOLLIN);
+	watch(pasta_watch_fd(), EV_PASTA, EPOLLIN);
 	conf_print(c);
 
-	/* The command starts while we shut the door behind us */
 	pasta_go();
 	isolate_mounts(false);
 	ns_stays = stay_in_ns(c);
@@ -470,9 +572,60 @@ int main(int argc, char **argv)
 	if (ns_stays)
 		ns_call(isolate_in_ns, NULL);
 	isolate_final(false);
+	announce();
+}
 
-	arp_announce();
-	ndp_announce();
+/* The socket is there already, and whoever connects meanwhile waits */
+static void start_passt(const struct conf *c)
+{
+	modules_init(c);
+	open_stream();
+	conf_print(c);
+	isolate_userns();
+	isolate_mounts(false);
+	tell_ready();
+	isolate_final(false);
+	if (c->fd >= 0)
+		guest_came(c->fd);
+}
+
+int main(int argc, char **argv)
+{
+	struct conf *c = &self.conf;
+	struct isolate_conf iso;
+
+	/* Nothing inherited but what is needed to set up */
+	isolate_initial();
+	conf_parse(c, argc, argv);
+	isolate_descriptors(c->fd);
+	if (c->fd >= 0)
+		c->fd = usock_inherited(c->fd);
+	log_open(c->mode == MODE_PASTA ? "pasta" : "passt");
+	log_set_level(c->level);
+
+	/* Before any descriptor or child that a fork would not carry over */
+	if (!c->foreground)
+		daemon_fork();
+
+	/* With the caller's rights: files the user named. The log first, so
+	 * that the others' errors are in it; and whoever sees the PID file can
+	 * connect already */
+	log_file(c);
+	if (c->mode == MODE_PASST && c->fd < 0)
+		self.listen_fd = usock_listen(c->socket);
+	pid_file_open(c->pid_file);
+	if (*c->pcap_file)
+		pcap_open(c->pcap_file);
+
+	/* Never as real root from here on */
+	iso = (struct isolate_conf){ c->runas_set, c->uid, c->gid };
+	isolate_user(&iso);
+	prepare(c);
+	if (c->mode == MODE_PASTA)
+		start_pasta(c);
+	else
+		start_passt(c);
+
 	while (!self.end)
 		turn();
 	report();

@@ -152,6 +152,7 @@ static int child_main(void *unused)
 	sigdelset(&pasta.mask, SIGQUIT);
 	sigdelset(&pasta.mask, SIGCHLD);
 	(void)signal(SIGPIPE, SIG_DFL);
+	(void)signal(SIGXFSZ, SIG_DFL);
 	(void)sigprocmask(SIG_SETMASK, &pasta.mask, NULL);
 	(void)syscall(SYS_close_range, 3, ~0U, CLOSE_RANGE_CLOEXEC);
 

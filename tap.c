@@ -130,6 +130,16 @@ bool tap_lost(void)
 	return tap.ops->lost();
 }
 
+bool tap_backlog(void)
+{
+	return tap.ops->backlog && tap.ops->backlog();
+}
+
+bool tap_room(void)
+{
+	return !tap.ops->room || tap.ops->room();
+}
+
 const struct tap_counters *tap_counters(void)
 {
 	return &tap.count;

@@ -19,6 +19,10 @@
  *     next commit without it; order is always kept.
  * C6  Frames given by tap_recv() stay valid until tap_done(); reserve and
  *     commit are allowed in between.
+ * C7  While tap_backlog(), frames wait in here that no event will announce.
+ * C8  After a reserve that gave nothing, or a commit that accepted less than
+ *     all, tap_room() is false until the loop has been woken by an event of
+ *     the port; so whoever waits for room need not ask again and again.
  */
 #ifndef TAP_H
 #define TAP_H
@@ -81,6 +85,8 @@ struct tap_ops {
 	int  (*commit)(struct tap_slot *s, int n, int used, bool more);
 	void (*flush)(void);
 	bool (*lost)(void);
+	bool (*backlog)(void);		/* NULL: never */
+	bool (*room)(void);		/* NULL: always */
 };
 
 struct tap_counters {
@@ -116,8 +122,14 @@ int tap_commit(struct tap_slot *s, int n, int used, bool more);
 /* tap_flush() - End of turn: hand over what was held back */
 void tap_flush(void);
 
-/* tap_lost() - The guest side has gone for good */
+/* tap_lost() - The guest's end has gone: this device, or this connection */
 bool tap_lost(void);
+
+/* tap_backlog() - See C7: ask tap_recv() again before sleeping */
+bool tap_backlog(void);
+
+/* tap_room() - See C8: whether it makes sense to try and send data */
+bool tap_room(void);
 
 const struct tap_counters *tap_counters(void);
 

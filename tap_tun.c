@@ -7,10 +7,8 @@
  * one call, no checksums and no segmentation on either side. Without it
  * ("plain") everything still works, one MTU at a time.
  *
- * Both arenas are one anonymous mapping that costs nothing until touched, and
- * frames lie close together in them, so small frames keep using the same few
- * pages: received frames are packed one behind the other, as each is read
- * into what is left behind the last; slots for small data are packed too.
+ * Received frames are packed one behind the other, as each is read into what is
+ * left behind the last, so that small ones keep using the same few pages.
  * Batches are synchronous (written at commit, read again after done), so each
  * batch starts anew at the front, where the cache is warm.
  *
@@ -26,10 +24,10 @@
 #include <linux/virtio_net.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
 #include "log.h"
+#include "tap_arena.h"
 #include "util.h"
 
 /* Newer than the headers we may be built with (kernel 6.2) */
@@ -56,18 +54,8 @@ _Static_assert(sizeof(struct virtio_net_hdr) == 10, "legacy vnet header");
 #define RX_BUDGET	((size_t)512 << 10)
 #define RX_ARENA	(RX_BUDGET + (size_t)69632)
 
-/* Data of slots: packed when small, else apart by 64 KiB and a page, so that
- * their first bytes do not all compete for the same cache sets */
-#define TX_ALIGN	64
-#define TX_PACK_MAX	4096
-#define TX_STRIDE	((size_t)69632)
-#define TX_ARENA	(TAP_BATCH * TX_STRIDE)
-
 _Static_assert(RX_READ + RX_ALIGN <= 69632, "receive slot");
-
-#define TX_HDR		128		/* vnet header and HDR_ROOM */
-
-_Static_assert(VNET_LEN + HDR_ROOM <= TX_HDR, "header room");
+_Static_assert(VNET_LEN <= TAP_FRONT, "header room");
 
 /* One write: headers and the data of up to a batch of joined slots */
 #define TX_IOV		(1 + TAP_BATCH)
@@ -75,11 +63,8 @@ _Static_assert(VNET_LEN + HDR_ROOM <= TX_HDR, "header room");
 static struct {
 	int fd;
 	bool vnet, uso, lost;
-	uint8_t *arena;			/* RX_ARENA, then TX_ARENA */
-
 	struct iovec rx_iov[TAP_BATCH];
-	struct iovec tx_iov[TAP_BATCH];
-	_Alignas(64) uint8_t tx_hdr[TAP_BATCH][TX_HDR];
+	struct tap_arena arena;
 
 	/* frames dropped and why, for whoever debugs */
 	uint64_t rx_bad, tx_lost, tx_busy;
@@ -128,8 +113,8 @@ static void set_offloads(void)
 int tap_tun_open(int fd)
 {
 	int flags = fcntl(fd, F_GETFL), len = VNET_LEN;
-	uint8_t *arena = tun.arena;
 	struct ifreq ifr = { 0 };
+	int rc;
 
 	/* This asks the descriptor, whatever namespace the device is in */
 	if (flags < 0 || ioctl(fd, TUNGETIFF, &ifr))
@@ -140,19 +125,13 @@ int tap_tun_open(int fd)
 	    ioctl(fd, TUNSETVNETHDRSZ, &len))
 		return -errno;
 
-	if (!arena) {
-		arena = mmap(NULL, RX_ARENA + TX_ARENA, PROT_READ | PROT_WRITE,
-			     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1,
-			     0);
-		if (arena == MAP_FAILED)
-			return -errno;
-		/* One touched byte must not cost a huge page */
-		madvise(arena, RX_ARENA + TX_ARENA, MADV_NOHUGEPAGE);
-	}
+	rc = tap_arena_map(&tun.arena, RX_ARENA);
+	if (rc)
+		return rc;
 
-	memset(&tun, 0, sizeof(tun));
 	tun.fd = fd;
-	tun.arena = arena;
+	tun.uso = tun.lost = false;
+	tun.rx_bad = tun.tx_lost = tun.tx_busy = 0;
 	tun.vnet = ifr.ifr_flags & IFF_VNET_HDR;
 	if (tun.vnet)
 		set_offloads();
@@ -224,10 +203,10 @@ static ssize_t read_frame(uint8_t *p)
 
 static int tun_recv(struct tap_frame *f, int max)
 {
-	uint8_t *p = tun.arena;
+	uint8_t *p = tun.arena.rx;
 	int n = 0, tries;
 
-	for (tries = 0; tries < max && p < tun.arena + RX_BUDGET; tries++) {
+	for (tries = 0; tries < max && p < tun.arena.rx + RX_BUDGET; tries++) {
 		ssize_t len = read_frame(p);
 		struct virtio_net_hdr vh;
 
@@ -264,24 +243,8 @@ static void tun_done(int n)
 static int tun_reserve(struct tap_slot *s, int max, size_t hdrlen,
 		       size_t datalen)
 {
-	uint8_t *p = tun.arena + RX_ARENA;
-	size_t stride = TX_STRIDE;
-	int i;
-
 	(void)hdrlen;				/* room for any, always */
-
-	if (datalen <= TX_PACK_MAX)
-		stride = (datalen + TX_ALIGN - 1) & ~(size_t)(TX_ALIGN - 1);
-
-	for (i = 0; i < max; i++, p += stride) {
-		tun.tx_iov[i] = (struct iovec){ p, datalen };
-		s[i] = (struct tap_slot){
-			.hdr = tun.tx_hdr[i] + VNET_LEN,
-			.data = &tun.tx_iov[i],
-			.ndata = 1,
-			.room = datalen,
-		};
-	}
+	tap_arena_lend(&tun.arena, s, max, datalen);
 	return max;
 }
 

@@ -210,7 +210,11 @@ static void settle(union flow *f)
 static void complete(union flow *f)
 {
 	if (f->tcp.rcv_acked != f->tcp.rcv_nxt && !tcp_send_flags(f, TH_ACK)) {
-		flow_list(f, FLOW_LATER);
+		/* When the guest has room again; its peer need not wait */
+		if (!(f->tcp.flags & TF_HOST_SHUT))
+			(void)!shutdown(f->tcp.sock, SHUT_WR);
+		f->tcp.flags |= TF_HOST_SHUT;
+		flow_wake(f);
 		return;
 	}
 	/* Unread bytes would turn the FIN into a reset */

@@ -36,6 +36,11 @@
 #define BUDGET_SLOTS	8		/* super-frames per call */
 #define BUDGET_BYTES	(512U << 10)
 
+/* Peeked at a time without segmentation offload: more would push its first
+ * bytes out of the caches before they are sent, and be peeked in vain if the
+ * port takes less */
+#define BATCH_BYTES	(192U << 10)
+
 #define SKIP_MAX	4096U		/* bytes rather read than SO_PEEK_OFF */
 #define SKIP_SCRATCH	65536U
 #define SKIP_IOVS	16		/* scratch repeated: kernels without */
@@ -154,7 +159,7 @@ static bool send_empty(union flow *f, uint32_t seq, uint8_t flags)
 		return false;
 	slot.len = 0;
 	put_headers(f, &slot, seq, flags, window(t, flags & TH_SYN));
-	if (tap_commit(&slot, 1, 1, false) != 1)
+	if (tap_commit(&slot, 1, 1, true) != 1)
 		return false;
 	if (flags & TH_ACK)
 		ack_sent(t);
@@ -203,7 +208,7 @@ void tcp_send_rst_for(const struct pkt *p)
 	slot.gso = TAP_GSO_NONE;
 	slot.csum_partial = tap_caps()->csum;
 	hdr_seal(slot.hdr, n, NULL, 0, slot.csum_partial);
-	tap_commit(&slot, 1, 1, false);
+	tap_commit(&slot, 1, 1, true);
 }
 
 /* -------------------------------------------------------------- data */
@@ -311,15 +316,23 @@ static ssize_t peek(struct tcp_flow *t, uint32_t seq, struct tap_slot *slot,
 	return 0;
 }
 
+/* Headers of a segment with data */
+static uint32_t data_hdrlen(const union flow *f)
+{
+	const struct side *s = &f->h.side[f->tcp.side];
+
+	return (uint32_t)hdr_ip_len(&s->peer) + TCP_HLEN;
+}
+
 /* The payload of one frame: as many whole segments as the port may take */
-static uint32_t chunk_size(const union flow *f, size_t hdrlen)
+static uint32_t chunk_size(const union flow *f)
 {
 	const struct tap_caps *caps = tap_caps();
 	uint32_t mss = f->tcp.mss, max;
 
 	if (!caps->tso)
 		return mss;
-	max = caps->max_frame - (uint32_t)hdrlen;
+	max = caps->max_frame - data_hdrlen(f);
 	max = MIN(max, TAP_DATA_MAX - IP4_HLEN - TCP_HLEN);
 	return max < mss ? max : max / mss * mss;
 }
@@ -332,8 +345,7 @@ static enum tcp_verdict send_range(union flow *f, uint32_t seq, uint32_t limit,
 				   int frames, uint32_t *sent)
 {
 	struct tcp_flow *t = &f->tcp;
-	size_t hdrlen = hdr_ip_len(&guest_side(f)->peer) + TCP_HLEN;
-	uint32_t chunk = chunk_size(f, hdrlen), at = 0;
+	uint32_t chunk = chunk_size(f), at = 0;
 	struct tap_slot slot[TAP_BATCH];
 	bool fin = false;
 	int n, used = 0, done, i;
@@ -342,7 +354,7 @@ static enum tcp_verdict send_range(union flow *f, uint32_t seq, uint32_t limit,
 
 	*sent = 0;
 	n = (int)MIN((limit + chunk - 1) / chunk, (uint32_t)frames);
-	n = tap_reserve(slot, n, hdrlen, MIN(chunk, limit));
+	n = tap_reserve(slot, n, data_hdrlen(f), MIN(chunk, limit));
 	if (!n)
 		return TCP_MORE;
 	limit = MIN(limit, (uint32_t)(n - 1) * chunk + (uint32_t)slot[n - 1].room);
@@ -415,8 +427,11 @@ bool tcp_can_send(const union flow *f)
 enum tcp_verdict tcp_send_data(union flow *f)
 {
 	struct tcp_flow *t = &f->tcp;
-	uint32_t budget = BUDGET_BYTES, sent, room;
-	int frames = tap_caps()->tso ? BUDGET_SLOTS : TAP_BATCH;
+	uint32_t chunk = chunk_size(f), sent, room;
+	/* It shall not end within a frame that could have been full */
+	uint32_t budget = BUDGET_BYTES / chunk * chunk;
+	int frames = tap_caps()->tso ? BUDGET_SLOTS :
+		     (int)MIN(BATCH_BYTES / chunk + 1, TAP_BATCH);
 
 	while (!(t->flags & (TF_RX_DRY | TF_HOST_EOF)) &&
 	       (room = send_window(t))) {

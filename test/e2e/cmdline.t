@@ -33,10 +33,20 @@ def run(line, argv0="pasta"):
                           stdin=subprocess.DEVNULL)
 
 
+LOG_MIN = 5 * max(8192, os.sysconf("SC_PAGESIZE"))
+
 # Refused lines: exit status 1, nothing on standard output, exactly one line
 # on standard error, in which all these words appear
 REFUSED = [
     # 3.1
+    ("-l ''", "--log-file 4095"),
+    ("--log-size 0", "--log-size 0 1099511627776"),
+    ("--log-size 8191", "--log-size 8191"),
+    (f"--log-size {LOG_MIN - 1}", f"--log-size {LOG_MIN - 1} {LOG_MIN}"),
+    ("--log-size 1099511627777", "--log-size 1099511627777 1099511627776"),
+    ("--log-size 1M", "--log-size 1M"),
+    ("--log-size -1", "--log-size -1"),
+    ("--log-size 99999999999999999999", "--log-size"),
     ("-m 65522", "--mtu 65522 65521"),
     ("-m 1500x", "--mtu 1500x"),
     ("-m -1", "--mtu"),
@@ -109,6 +119,10 @@ REFUSED = [
     # 2.7
     ("--no-dhcp-dns", "--no-dhcp-dns passt"),
     ("--no-dhcp-search", "--no-dhcp-search passt"),
+    ("-s /x", "--socket passt"),
+    ("--socket-path /x", "--socket-path passt"),
+    ("-F 3", "--fd passt"),
+    ("-1", "--one-off passt"),
     # 3.3
     ("-I sixteen-letters-", "--ns-ifname 15"),
     ("-I ''", "--ns-ifname 1"),
@@ -151,6 +165,7 @@ REFUSED = [
 
 # In passt mode
 REFUSED_PASST = [
+    ("--log-size 40", "--log-size 40 1099511627776"),
     ("--userns /x", "--userns pasta"),
     ("--netns x", "--netns pasta"),
     ("--ns-mac-addr 02:00:00:00:00:01", "--ns-mac-addr pasta"),
@@ -167,6 +182,20 @@ REFUSED_PASST = [
     ("-U 80", "--udp-ns pasta"),
     ("-t auto", "--tcp-ports auto"),
     ("left over", "left"),
+    # 3.2
+    ("-s ''", "--socket 107"),
+    ("-s " + "/s" * 54, "--socket 107"),
+    ("--socket-path " + "s" * 108, "--socket-path 107"),
+    ("-F 1", "--fd 1"),
+    ("-F 2", "--fd 2"),
+    ("-F -1", "--fd -1"),
+    ("-F 0x3", "--fd 0x3"),
+    ("-F ''", "--fd"),
+    ("-F 99999999999", "--fd 99999999999"),
+    ("-F 99", "--fd 99 socket"),
+    ("-s /x -F 99", "--fd 99 socket"),
+    ("-F 99 -s /dev/null", "/dev/null socket"),
+    ("-s /nowhere/at/all", "/nowhere/at/all"),
 ]
 
 
@@ -246,19 +275,17 @@ def test_names():
 
 
 def test_passt():
-    r = run("", "passt")
-    ok(r.returncode == 1 and "pasta" in r.stderr and
-       r.stderr.count("\n") == 1, "passt is not served by this build",
-       r.stderr)
-    r = run("--no-splice -t all -u 80", "passt")
-    ok(r.returncode == 1 and "namespaces only" in r.stderr,
-       "passt takes -t all and --no-splice", r.stderr)
+    # What is behind --fd is looked at last
+    for line in "--no-splice -t all -u 80", "-1 -t %lo/all -s /x":
+        r = run(line + " --fd 99", "passt")
+        ok(r.returncode == 1 and "--fd: 99" in r.stderr and
+           r.stderr.count("\n") == 1, f"passt takes {line}", r.stderr)
 
 
 def test_long():
     for opt in ("-P", "-i", "-a", "-n", "-M", "-g", "-D", "-S", "-m", "-t",
                 "-u", "-T", "-U", "-I", "--netns", "--userns", "--runas",
-                "--fqdn", "-H", "-o", "--dns-forward"):
+                "--fqdn", "-H", "-o", "--dns-forward", "-l", "--log-size"):
         r = run([opt, "9" * 100000])
         ok(r.returncode == 1 and r.stderr.count("\n") == 1 and
            len(r.stderr) < 2000, f"{opt} with an endless argument",

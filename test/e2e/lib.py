@@ -4,8 +4,8 @@
     remote   10.77.0.3  fd77::3     also the gateway, 10.77.0.1 and fd77::1
        | veth, MTU 65520
     host     10.77.0.2  fd77::2     the daemon's sockets
-       | pasta, as an unprivileged user
-    guest    where its command runs
+       | pasta or passt, as an unprivileged user
+    guest    where pasta's command runs, or PumpGuest
 
 Tests run as root (else they skip). A namespace is known by the pid of a
 process in it; sockets are made in any of them by socket_in(), and used from
@@ -333,7 +333,7 @@ class Topo:
             mount -t tmpfs -o mode=755 tun /dev/net
             mknod /dev/net/tun c 10 200
             chmod 666 /dev/net/tun""")
-        self.program = self._program()
+        self.program = self._program("PASTA")
 
         def settled():
             return all("tentative" not in ip(n, "-6 addr").stdout and
@@ -352,13 +352,14 @@ class Topo:
                 f"--reuid={UID}", f"--regid={UID}", "--clear-groups",
                 "--inh-caps=-all", *argv]
 
-    def _program(self):
-        path = os.path.abspath(os.environ.get("PASTA") or os.path.join(
-            os.path.dirname(sys.argv[0]), "..", "..", "pasta"))
+    def _program(self, variable):
+        name = variable.lower()
+        path = os.path.abspath(os.environ.get(variable) or os.path.join(
+            os.path.dirname(sys.argv[0]), "..", "..", name))
         if run(*self.as_user("test", "-x", path), check=False).returncode:
             # A tree below somebody's home: take a copy
-            shutil.copy(path, tmp("pasta"))
-            path = tmp("pasta")
+            shutil.copy(path, tmp(name))
+            path = tmp(name)
         return path
 
     def run_pasta(self, *argv, timeout=15, **kw):
@@ -371,6 +372,10 @@ class Topo:
         """Start pasta with a command and wait until that runs."""
         return Pasta(self, [*(["--config-net"] if config else []), "-f",
                             *(["-q"] if quiet else []), *opts], command, env)
+
+    def passt(self, *opts, **kw):
+        """Start passt and wait until its socket can be connected to."""
+        return Passt(self, opts, **kw)
 
     def user_ns(self):
         """A process of the user in new user and network namespaces."""
@@ -385,6 +390,7 @@ class Pasta:
     """A running daemon: .proc, .pid, .guest (pid of the command)."""
 
     def __init__(self, topo, opts, command, env):
+        self.topo = topo
         self.log = open(tmp(f"log{time.monotonic_ns()}"), "w+")
         self.proc = start(topo.as_user(topo.program, *opts, "--", *command),
                           env, stdout=self.log, stderr=self.log, cwd="/")
@@ -425,6 +431,128 @@ class Pasta:
         self.stop()
 
 
+class Passt:
+    """A running daemon for virtual machines: .proc, .pid, .sock (path); and
+    .guest, the pid of the PumpGuest that was made last."""
+
+    def __init__(self, topo, opts, env=None, quiet=True):
+        self.topo, self.guest = topo, None
+        n = time.monotonic_ns()
+        self.sock, self.log = tmp(f"sock{n}"), open(tmp(f"log{n}"), "w+")
+        self.proc = start(topo.as_user(
+            topo._program("PASST"), "-f", *(["-q"] if quiet else []),
+            "-s", self.sock, *opts), env, stdout=self.log, stderr=self.log,
+            cwd="/")
+        self.pid = self.proc.pid
+        try:
+            wait_for("socket", self.listening, proc=self.proc)
+        except RuntimeError as e:
+            text = self.text()
+            self.stop()
+            raise RuntimeError(f"{e}; {text}") from None
+
+    def listening(self):
+        """Looked up, not tried: a client that comes and goes is an event."""
+        return any(l.split()[3] == "00010000" and l.endswith(" " + self.sock)
+                   for l in read(f"/proc/{self.topo.host}/net/unix")
+                   .splitlines())
+
+    def fds(self):
+        return len(os.listdir(f"/proc/{self.pid}/fd"))
+
+    def connect(self):
+        s = socket.socket(socket.AF_UNIX)
+        s.settimeout(5)
+        s.connect(self.sock)
+        return s
+
+    text = Pasta.text
+
+    def stop(self):
+        rc = stop(self.proc)
+        self.log.close()
+        return rc
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exc):
+        self.stop()
+
+
+class PumpGuest:
+    """A namespace as the guest of a Passt: its tap, TAP, and the socket are
+    joined by test/bench/pump.c. .pid is in the namespace, .pump the pump.
+
+    @config: addresses and routes as passt would hand out; else the device is
+    down and has none. @opts are the pump's."""
+
+    TAP = "eth0"
+
+    def __init__(self, passt, *opts, mtu=65520, config=True):
+        self.procs = [holder("--net")]
+        self.pid = passt.guest = self.procs[0].pid
+        self.pump = start(["nsenter", f"--net=/proc/{self.pid}/ns/net",
+                           f"--mount=/proc/{passt.topo.host}/ns/mnt",
+                           pump_program(), *opts, passt.sock, self.TAP],
+                          stdout=subprocess.PIPE)
+        self.procs.append(self.pump)
+        try:
+            self.connected()
+            tune(self.pid)
+            ip(self.pid, "link set lo up")
+            if config:
+                self.configure(mtu)
+        except RuntimeError:
+            self.stop()
+            raise
+
+    def configure(self, mtu):
+        run(*enter(self.pid, "sh", "-c",
+                   f"echo 0 >/proc/sys/net/ipv6/conf/{self.TAP}/accept_ra"))
+        ip(self.pid, f"link set {self.TAP} mtu {mtu} up")
+        ip(self.pid, f"addr add {HOST[4]}/24 dev {self.TAP}")
+        ip(self.pid, f"addr add {HOST[6]}/64 dev {self.TAP} nodad")
+        for v in 4, 6:
+            ip(self.pid, f"-{v} route add default via {GW[v]}")
+        wait_for("link-local address", self.settled)
+
+    def settled(self):
+        out = ip(self.pid, f"-6 addr show dev {self.TAP}").stdout
+        return "fe80" in out and "tentative" not in out
+
+    def connected(self, times=1):
+        """Wait until the pump has connected so often (again)."""
+        for _ in range(times):
+            if not select.select([self.pump.stdout], [], [], 10)[0] or \
+                    os.read(self.pump.stdout.fileno(), 6) != b"ready\n":
+                raise RuntimeError("pump: not connected")
+
+    def signal(self, sig):
+        self.pump.send_signal(sig)
+
+    def stop(self):
+        for p in reversed(self.procs):
+            stop(p)
+        self.pump.stdout.close()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exc):
+        self.stop()
+
+
+def pump_program():
+    """Made when first asked for."""
+    path = tmp("pump")
+    if not os.path.exists(path):
+        run(os.environ.get("CC") or "cc", "-O2", "-std=c11", "-D_GNU_SOURCE",
+            "-o", path, os.path.join(os.path.dirname(sys.argv[0]), "..",
+                                     "bench", "pump.c"))
+    return path
+
+
 # --- loads, in processes of their own ---
 
 class Forked:
@@ -448,6 +576,9 @@ class Forked:
             os.write(w, f"{type(e).__name__}: {e}".encode())
         finally:
             os._exit(rc)
+
+    def ended(self):
+        return bool(select.select([self.r], [], [], 0)[0])
 
     def result(self, timeout=120):
         text = b""

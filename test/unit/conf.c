@@ -49,6 +49,8 @@ static void test_defaults(void)
 	EXPECT_EQ(c.level, LOG_LVL_INFO);
 	EXPECT(!c.foreground && !c.runas_set && !c.freebind);
 	EXPECT(!*c.pid_file && !*c.pcap_file && !*c.template_if);
+	EXPECT(!*c.log_file);
+	EXPECT_EQ(c.log_size, 1048576);
 	EXPECT(c.tcp && c.udp && c.icmp);
 	EXPECT(c.netns_quit && !c.netns_only && !c.config_net);
 	EXPECT_EQ(c.guest.mtu, 65520);
@@ -138,6 +140,15 @@ static void test_general(void)
 	EXPECT_EQ(c.level, LOG_LVL_TRACE);
 	parse("-q --trace 1");
 	EXPECT_EQ(c.level, LOG_LVL_TRACE);
+
+	parse("-l a.log --log-size 0x100000000 1");
+	EXPECT_STR(c.log_file, "a.log");
+	EXPECT_EQ(c.log_size, 1LL << 32);
+	parse("-la.log --log-file b.log --log-size 5000000 --log-size 0400000 1");
+	EXPECT_STR(c.log_file, "b.log");
+	EXPECT_EQ(c.log_size, 131072);
+	parse("--log-size 1099511627776 1");
+	EXPECT_EQ(c.log_size, 1LL << 40);
 
 	parse("--runas 1000 1");
 	EXPECT(c.runas_set);

@@ -2,7 +2,7 @@
 /*
  * Unit test of log.c: what comes out on standard error at which level, that
  * errno survives, that long messages are cut, that die() ends with status 1,
- * and what a system log of our own gets to read
+ * and what a system log of our own and a log file get to read
  *
  * link: -Wl,--wrap=connect
  */
@@ -190,6 +190,82 @@ static void test_syslog(void)
 	rmdir(dir);
 }
 
+/* What is in the file besides its times, which are taken out and must grow */
+static const char *filed(const char *path)
+{
+	unsigned long long sec, frac, last = 0;
+	static char raw[sizeof(text)];
+	char *in, *to = text;
+	int n;
+
+	read_file(path, raw, sizeof(raw));
+	for (in = raw; *in; *to++ = *in++) {
+		n = 0;
+		if ((in > raw && in[-1] != '\n') ||
+		    sscanf(in, "%llu.%4llu:%n", &sec, &frac, &n) != 2 || !n)
+			continue;
+		EXPECT(10000 * sec + frac >= last && sec < 60);
+		EXPECT(in[n - 6] == '.');
+		last = 10000 * sec + frac;
+		*to++ = 'T';
+		in += n - 1;
+	}
+	*to = '\0';
+	return text;
+}
+
+static void test_file(void)
+{
+	char dir[] = "/tmp/unit-log-XXXXXX", path[64], want[500], exe[300];
+	int fd = socket(AF_UNIX, SOCK_DGRAM, 0);
+	ssize_t n = readlink("/proc/self/exe", exe, sizeof(exe) - 1);
+
+	group("log file");
+	exe[n > 0 ? n : 0] = '\0';
+	EXPECT(mkdtemp(dir));
+	snprintf(logd.sun_path, sizeof(logd.sun_path), "%s/syslog", dir);
+	EXPECT_EQ(bind(fd, (const struct sockaddr *)&logd, sizeof(logd)), 0);
+	log_open("pasta");
+	EXPECT_EQ(log_open_file("/no/such/dir/log", 1 << 20, "v"), -ENOENT);
+	info("still to the system log");
+	EXPECT(strstr(received(fd), "still to the system log"));
+	take();
+
+	snprintf(path, sizeof(path), "%s/file", dir);
+	EXPECT_EQ(log_open_file(path, 1 << 20, "1.\n2"), 0);
+	say_all();
+	EXPECT_STR(take(), "E1\nW2\nI\n");
+	EXPECT_STR(received(fd), "");
+	log_to_stderr(false);
+	EXPECT(log_shown(LOG_LVL_INFO) && !log_shown(LOG_LVL_DEBUG));
+	errno = EPERM;
+	warn_perror("not\nERROR: %s", "\033[2J\x7f\t\xc3\xa4");
+	log_set_level(LOG_LVL_DEBUG);
+	EXPECT(log_shown(LOG_LVL_DEBUG) && !log_shown(LOG_LVL_TRACE));
+	debug("D");
+	log_set_level(LOG_LVL_WARN);
+	info("no");
+	log_to_stderr(true);
+	errno = ENOENT;
+	err("%s", "");
+	EXPECT_EQ(errno, ENOENT);
+	EXPECT_STR(take(), "\n");
+	EXPECT_STR(received(fd), "");
+
+	snprintf(want, sizeof(want), "pasta 1.?2: %s (%d)\nT: ERROR:   E1\n"
+		 "T: WARNING: W2\nT: info:    I\n"
+		 "T: WARNING: not?ERROR: ?[2J??\xc3\xa4: %s\n"
+		 "T:          D\nT: ERROR:   \n", exe, (int)getpid(),
+		 strerror(EPERM));
+	EXPECT_STR(filed(path), want);
+
+	log_set_level(LOG_LVL_INFO);
+	unlink(path);
+	unlink(logd.sun_path);
+	rmdir(dir);
+	close(fd);
+}
+
 static void test_die(bool with_errno)
 {
 	int status = 0;
@@ -227,6 +303,7 @@ int main(void)
 	test_syslog();
 	test_die(false);
 	test_die(true);
+	test_file();
 
 	group("log_ratelimit");
 	EXPECT(log_ratelimit(&last, 1000));

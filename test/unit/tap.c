@@ -17,7 +17,7 @@ static size_t pop(void *buf, size_t size)
 	return fake_pop(buf, size, NULL);
 }
 
-static const struct contract_guest guest = { push, pop, 1500 };
+static const struct contract_guest guest = { push, pop, 1500, 0 };
 
 static void fresh(void)
 {

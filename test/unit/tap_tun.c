@@ -207,7 +207,7 @@ static size_t pop(void *buf, size_t size)
 	return n < 0 ? 0 : (size_t)n;
 }
 
-static const struct contract_guest guest = { push, pop, MTU };
+static const struct contract_guest guest = { push, pop, MTU, 0 };
 
 static int wait_in(int s)
 {
