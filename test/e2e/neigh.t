@@ -40,24 +40,26 @@ class Wire:
         self.s.bind((tap(p), 3))
         self.mac = self.s.getsockname()[4]
 
-    def drain(self):
-        self.s.settimeout(0)
+    def send(self, frame):
+        self.s.send(frame)
+
+    def recv(self, seconds):
+        """The next frame, or None if there is none within that time."""
+        self.s.settimeout(max(seconds, 0))
         try:
-            while True:
-                self.s.recv(65536)
-        except BlockingIOError:
+            return self.s.recv(65536)
+        except (TimeoutError, BlockingIOError):
+            return None
+
+    def drain(self):
+        while self.recv(0):
             pass
 
     def told(self, seconds):
         """What comes about addresses within that time: tuples (kind, address,
         MAC told); kind is "announcement" or "answer"."""
         end = time.monotonic() + seconds
-        while (left := end - time.monotonic()) > 0:
-            self.s.settimeout(left)
-            try:
-                f = self.s.recv(65536)
-            except TimeoutError:
-                return
+        while f := self.recv(end - time.monotonic()):
             got = arp_told(f) if f[12:14] == b"\x08\x06" else na_told(f)
             if got:
                 yield got
@@ -82,7 +84,7 @@ class Wire:
         else:
             f = b"\xff" * 6 + self.mac + b"\x08\x06\0\1\x08\0\6\4\0\1" + \
                 self.mac + pton(HOST[4]) + bytes(6) + pton(addr)
-        self.s.send(f)
+        self.send(f)
         for kind, a, m in self.told(2):
             if (kind, a) == ("answer", addr):
                 return m
@@ -96,6 +98,27 @@ class Wire:
 
     def __exit__(self, *exc):
         self.close()
+
+
+class Vm(Wire):
+    """The same, for a guest at the socket of passt."""
+
+    def __init__(self, p):
+        self.s = p.connect()
+        self.mac = bytes.fromhex("020000000001")
+
+    def send(self, frame):
+        self.s.sendall(len(frame).to_bytes(4, "big") + frame)
+
+    def recv(self, seconds):
+        self.s.settimeout(max(seconds, 0))
+        try:
+            head = self.s.recv(4)
+        except (TimeoutError, BlockingIOError):
+            return None
+        self.s.settimeout(5)
+        head += recv_all(self.s, 4 - len(head))
+        return recv_all(self.s, int.from_bytes(head, "big"))
 
 
 def arp_told(f):
@@ -347,6 +370,58 @@ def down():
         neigh(f"del {ADDR[4]}")
 
 
+def hello(w):
+    """What a guest gets when it comes, as kinds in their order."""
+    out = []
+    while f := w.recv(0.3):
+        if f[12:14] == b"\x08\x06" and f[20:22] == b"\0\1":
+            out.append("ARP for " + socket.inet_ntop(AF[4], f[38:42]))
+        elif f[12:14] == b"\x86\xdd" and f[54] == 135:
+            out.append("NS for " + socket.inet_ntop(AF[6], f[62:78]))
+        elif f[12:14] == b"\x86\xdd" and f[54] == 134:
+            out.append("RA to " + socket.inet_ntop(AF[6], f[38:54]))
+        else:
+            out.append(f.hex())
+    return out
+
+
+def passt():
+    with case("passt"), topo.passt() as p:
+        for nth in "a guest", "the next one":
+            with Vm(p) as w:
+                got = hello(w)
+                ok(got == [f"ARP for {HOST[4]}", f"NS for {HOST[6]}",
+                           "RA to ff02::1"], f"{nth}: greeted", got)
+                for v in 4, 6:
+                    put(ADDR[v], M1)
+                got = list(w.told(0.5))
+                ok(not got, f"{nth}: nothing announced to the unknown", got)
+                for v in 4, 6:
+                    ok(w.ask(ADDR[v]) == M1, f"{nth}: IPv{v}: asked for")
+                    put(ADDR[v], M2)
+                    w.expect(("announcement", ADDR[v], M2),
+                             f"{nth}: IPv{v}: announced")
+                    neigh(f"del {ADDR[v]}")
+                    w.expect(("announcement", ADDR[v], OURS),
+                             f"{nth}: IPv{v}: gone")
+
+    with case("--no-ndp"), topo.passt("--no-ndp") as p, Vm(p) as w:
+        got = hello(w)
+        ok(got == [f"ARP for {HOST[4]}"], "--no-ndp: greeted by ARP only", got)
+        put(ADDR[6], M1)
+        ok(w.ask(ADDR[6]) is None, "--no-ndp: no answer")
+        put(ADDR[4], M1)
+        ok(wait_for("mirror", lambda: w.ask(ADDR[4]) == M1) and
+           not [g for g in w.told(0.5) if g[1] == ADDR[6]],
+           "--no-ndp: ARP as ever")
+        for v in 4, 6:
+            neigh(f"del {ADDR[v]}")
+    with case("--no-ra"), topo.passt("--no-ra") as p, Vm(p) as w:
+        got = hello(w)
+        ok(got == [f"ARP for {HOST[4]}", f"NS for {HOST[6]}"],
+           "--no-ra: no advertisement", got)
+
+
 topo = Topo()
 asked()
 mapped()
@@ -355,5 +430,6 @@ real()
 many()
 others()
 overrun()
+passt()
 down()           # the last one: routes are gone with it
 done()
