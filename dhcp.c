@@ -422,7 +422,7 @@ bool dhcp_input(const struct pkt *p)
 
 	guest_assigned(GUEST_V4);
 	dst = destination(&req);
-	send_udp(&net->our, PORT_SERVER, &dst, PORT_CLIENT, TTL, p->smac, buf,
-		 w.len);
+	send_udp(&net->our, PORT_SERVER, &dst, PORT_CLIENT, TTL, 0, p->smac,
+		 buf, w.len);
 	return true;
 }

@@ -457,6 +457,7 @@ bool dhcpv6_input(const struct pkt *p)
 	struct request req;
 	struct answer ans;
 	struct writer w;
+	uint32_t flow;
 
 	if (!guest()->dhcpv6 || !net->on || p->proto != IPPROTO_UDP ||
 	    addr_is4(&p->dst) || p->sport != PORT_CLIENT ||
@@ -481,7 +482,9 @@ bool dhcpv6_input(const struct pkt *p)
 	/* Who only asks for resolvers may well use another address */
 	if (ans.given)
 		guest_assigned(GUEST_V6);
-	send_udp(&net->our, PORT_SERVER, &p->src, PORT_CLIENT, HOPS, p->smac,
-		 buf, w.len);
+	/* A conversation is a flow (RFC 6437 2) */
+	flow = (uint32_t)(req.xid[0] << 16 | req.xid[1] << 8 | req.xid[2]);
+	send_udp(&net->our, PORT_SERVER, &p->src, PORT_CLIENT, HOPS, flow,
+		 p->smac, buf, w.len);
 	return true;
 }

@@ -188,7 +188,7 @@ static struct hdr_ip ip_header(const union addr *src, const union addr *dst,
 }
 
 bool send_udp(const union addr *src, in_port_t sport, const union addr *dst,
-	      in_port_t dport, uint8_t ttl, const uint8_t *dmac,
+	      in_port_t dport, uint8_t ttl, uint32_t flow, const uint8_t *dmac,
 	      const void *data, size_t len)
 {
 	struct hdr_ip h = ip_header(src, dst, IPPROTO_UDP, ttl, dmac);
@@ -199,6 +199,7 @@ bool send_udp(const union addr *src, in_port_t sport, const union addr *dst,
 	if (len > IP_MAX - UDP_HLEN)
 		return false;
 
+	h.flowlabel = flow;
 	hdr_put_udp(l4, sport, dport, len);
 	l4[6] = l4[7] = 0;
 	sum = csum_pseudo(src, dst, IPPROTO_UDP, (uint32_t)(UDP_HLEN + len));

@@ -13,10 +13,15 @@
 
 #include "addr.h"
 
-/* send_udp() - A datagram, checksum included; destination MAC is the guest's
- * unless @dmac is given; ports in host order, @ttl of the IP header */
+/*
+ * send_udp() - A datagram, checksum included
+ * @sport, @dport: in host order
+ * @ttl, @flow:	of the IP header; the flow label (20 bits, in host order) only
+ *		of IPv6
+ * @dmac:	NULL = the guest's MAC
+ */
 bool send_udp(const union addr *src, in_port_t sport, const union addr *dst,
-	      in_port_t dport, uint8_t ttl, const uint8_t *dmac,
+	      in_port_t dport, uint8_t ttl, uint32_t flow, const uint8_t *dmac,
 	      const void *data, size_t len);
 
 /*

@@ -102,6 +102,8 @@ static bool input(void)
 	wr_put(&w, ask.msg, len);
 	EXPECT(wr_ok(&w));
 	EXPECT_EQ(wire_pkt(&p, &w, ask.elem), HDR_OK);
+	/* The transaction id is the flow, in so far as it has room there */
+	wire_flow = wire_be(ask.msg + 1, 3) & 0xfffff;
 	return dhcpv6_input(&p);
 }
 

@@ -17,8 +17,10 @@ static void both(const char *src, const char *dst, size_t len)
 	struct wire_frame f;
 	bool v4 = addr_is4(&d);
 
-	EXPECT(send_udp(&s, 67, &d, 68, 17, NULL, data, len));
+	EXPECT(send_udp(&s, 67, &d, 68, 17, 0x12345, NULL, data, len));
+	wire_flow = 0x12345;
 	if (EXPECT(wire_pop(&f))) {
+		wire_flow = 0;
 		EXPECT_MEM(f.b, guest_mac, 6);
 		EXPECT(addr_eq(&f.src, &s) && addr_eq(&f.dst, &d));
 		EXPECT_EQ(f.proto, IPPROTO_UDP);
@@ -181,11 +183,11 @@ static void limits(void)
 	group("what does not fit, or finds no room");
 	g.mtu = 0;
 	wire_start(&g);
-	EXPECT(!send_udp(&s4, 1, &d4, 2, 1, NULL, data, 65508));
-	EXPECT(!send_udp(&s6, 1, &d6, 2, 1, NULL, data, 65488));
+	EXPECT(!send_udp(&s4, 1, &d4, 2, 1, 0, NULL, data, 65508));
+	EXPECT(!send_udp(&s6, 1, &d6, 2, 1, 0, NULL, data, 65488));
 	EXPECT(!send_icmp(&s4, &d4, 1, NULL, NULL, data, 65516));
 	EXPECT(!send_icmp(&s4, &d4, 1, NULL, NULL, data, 7));
-	EXPECT(!send_udp(&s4, 1, &d6, 2, 1, NULL, data, 8));
+	EXPECT(!send_udp(&s4, 1, &d6, 2, 1, 0, NULL, data, 8));
 	EXPECT(!send_icmp(&s6, &d4, 1, NULL, NULL, data, 8));
 	EXPECT(wire_silent());
 
@@ -268,7 +270,7 @@ int main(void)
 		for (i = 0; i < 65536; i++) {
 			const uint8_t v[2] = { (uint8_t)(i >> 8), (uint8_t)i };
 
-			EXPECT(send_udp(&s, 1, &d, 2, 1, NULL, v, 2));
+			EXPECT(send_udp(&s, 1, &d, 2, 1, 0, NULL, v, 2));
 			EXPECT(wire_pop(&f));
 			zeros += wire_be(f.l4 + 6, 2) == 0xffff;
 		}

@@ -25,6 +25,8 @@ static const uint8_t bcast_mac[6] = { 255, 255, 255, 255, 255, 255 };
 
 /* From whom the next frame to the guest must come */
 static const uint8_t *wire_smac = our_mac;
+/* and with which IPv6 flow label */
+static uint32_t wire_flow;
 
 static inline union addr A(const char *s)
 {
@@ -209,7 +211,7 @@ static inline bool wire_pop(struct wire_frame *f)
 		EXPECT_EQ(wire_be(f->ip + 4, 4), 0x4000);
 	} else {
 		EXPECT_EQ(wire_be(f->b + 12, 2), 0x86dd);
-		EXPECT_EQ(wire_be(f->ip, 4), 0x60000000U);
+		EXPECT_EQ(wire_be(f->ip, 4), 0x60000000U | wire_flow);
 		len = wire_be(f->ip + 4, 2);
 		EXPECT_EQ(f->len, 54 + len);
 		f->proto = f->ip[6];
