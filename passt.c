@@ -91,6 +91,8 @@ static void announce(void)
 {
 	arp_announce();
 	ndp_announce();
+	/* This may be after the turn's own, with nothing to wake us for another */
+	tap_flush();
 }
 
 static void guest_came(int fd)

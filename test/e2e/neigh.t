@@ -373,7 +373,7 @@ def down():
 def hello(w):
     """What a guest gets when it comes, as kinds in their order."""
     out = []
-    while f := w.recv(0.3):
+    while f := w.recv(0.5 if out else 5):
         if f[12:14] == b"\x08\x06" and f[20:22] == b"\0\1":
             out.append("ARP for " + socket.inet_ntop(AF[4], f[38:42]))
         elif f[12:14] == b"\x86\xdd" and f[54] == 135:
