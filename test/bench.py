@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Throughput, latency and cost of pasta, beside others of its kind.
+"""Throughput, latency and cost of pasta and passt, beside others of their kind.
 
     python3 test/bench.py --impl new=./pasta --impl old=/usr/bin/pasta ...
 
@@ -11,6 +11,11 @@ Runs as root, in namespaces of its own:
     host     10.77.0.2  fd77::2      the daemon's sockets
        | pasta or slirp4netns, as an unprivileged user
     guest    where the command runs
+
+Cells that begin with "vm" are those of the passt found beside a pasta: its
+guest is a namespace of root's, whose tap bench/pump.c joins to the socket. It
+has no offloads, so its kernel cuts and sums all that it sends, as a virtual
+machine on such a socket does.
 
 Each implementation has all three for itself. Every cell is measured for one
 implementation after the other, and that several times, so that a disturbance
@@ -202,8 +207,7 @@ class Daemon:
         self.log = open(os.path.join(TMP, f"{impl.name}.{mtu}.log"), "w+")
         self.net = Net()
         try:
-            self.begin()
-            self.pids = daemon_pids(self.procs[-1].pid)
+            self.pids = daemon_pids(self.begin().pid)
             tune(self.guest)
             for d in "out", "in":
                 self.probe(d)
@@ -286,6 +290,32 @@ class Pasta(Daemon):
 
         self.guest = wait_for("command", lambda: [
             c for c in below(p.pid) if comm(c) == "sleep"], p)[0]
+        return p
+
+class Passt(Daemon):
+    def begin(self):
+        ports = f"{PORT0}-{PORT0 + NPORTS - 1}"
+        sock = os.path.join(USERTMP, f"sock.{self.impl.name}.{self.mtu}")
+        p = self.spawn(self.impl.passt, "-f", "-q", "-s", sock, "-m",
+                       str(self.mtu), "-t", ports, "-u", ports)
+        # Listening: a connection that is only tried would be a client
+        wait_for("socket", lambda: sock in run(*enter(
+            self.net.h, "ss", "-Hlx", "src", sock)), p)
+
+        self.procs.append(holder())
+        self.guest = self.procs[-1].pid
+        pump = start(["nsenter", f"--net=/proc/{self.guest}/ns/net",
+                      f"--mount=/proc/{self.net.h}/ns/mnt", PUMP, sock,
+                      "eth0"], stdout=subprocess.PIPE, stderr=self.log,
+                     text=True)
+        self.procs.append(pump)
+        line_of(pump)
+        for what in (f"link set eth0 mtu {self.mtu} up",
+                     f"addr add {HOST}/24 dev eth0",
+                     "addr add fd77::2/64 dev eth0 nodad",
+                     f"route add default via {GATEWAY}"):
+            run(*enter(self.guest, "ip", *what.split()))
+        return p
 
 class Slirp(Daemon):
     def begin(self):
@@ -303,6 +333,7 @@ class Slirp(Daemon):
         for i in range(PORT0, PORT0 + NPORTS):
             for proto in "tcp", "udp":
                 self.forward(api, proto, i)
+        return p
 
     @staticmethod
     def forward(api, proto, port):
@@ -326,6 +357,8 @@ class Impl:
             sys.exit(f"{self.path}: no such program")
         self.slirp = "slirp" in os.path.basename(self.path)
         self.kind = Slirp if self.slirp else Pasta
+        self.passt = os.path.join(os.path.dirname(self.path), "passt")
+        self.has_passt = not self.slirp and os.access(self.passt, os.X_OK)
         r = subprocess.run([self.path, "--help"], capture_output=True,
                            text=True, timeout=10)
         self.has_ns_ports = "--tcp-ns" in r.stdout + r.stderr
@@ -388,22 +421,23 @@ UDP = [("CPU us/datagram", DOWN), ("k/s received", UP)]
 CRR = [("conn/s", UP), ("CPU us/conn", DOWN)]
 P50, MIB, MS = [[(unit, DOWN)] for unit in ("p50 us", "MiB", "ms")]
 
-def cells():
+def cells(vm):
     """-> (name, MTU of the guest, function, metrics, once only)"""
-    big, dirs = max(MTUS), ("out", "in")
-    yield "RSS, idle", big, idle, MIB, True
+    big, dirs, pre = max(MTUS), ("out", "in"), "vm " if vm else ""
+    yield f"{pre}RSS, idle", big, idle, MIB, True
     for mtu in MTUS:
         for d in dirs:
-            yield f"TCP {d}", mtu, flood("TCP", d), TCP, False
+            yield f"{pre}TCP {d}", mtu, flood("TCP", d), TCP, False
     for d in dirs:
-        yield f"UDP 1400 {d}", big, flood("UDP", d), UDP, False
+        yield f"{pre}UDP 1400 {d}", big, flood("UDP", d), UDP, False
     for mode, name in ("rr", "TCP_RR"), ("urr", "UDP_RR"):
         for d in dirs:
-            yield f"{name} {d}", big, rr(mode, d), P50, False
+            yield f"{pre}{name} {d}", big, rr(mode, d), P50, False
     for d in dirs:
-        yield f"TCP_CRR {d}", big, crr(d), CRR, False
-    yield "start, -- true", big, startup, MS, False
-    yield f"RSS, {IDLE_CONNS} connections", big, held, MIB, True
+        yield f"{pre}TCP_CRR {d}", big, crr(d), CRR, False
+    if not vm:
+        yield "start, -- true", big, startup, MS, False
+    yield f"{pre}RSS, {IDLE_CONNS} connections", big, held, MIB, True
 
 # --- report ---
 def short(x):
@@ -420,7 +454,7 @@ def report(impls, results):
     print("|", " | ".join(head), "|")
     print("|", " | ".join(["---", "--:", "---"] +
                           ["--:"] * (len(head) - 3)), "|")
-    for name, mtu, _, metrics, _ in cells():
+    for name, mtu, _, metrics, _ in [*cells(False), *cells(True)]:
         for k, (unit, way) in enumerate(metrics):
             cols = [[r[k] if r else None for r in
                      results.get((name, mtu, i.name), [])] for i in impls]
@@ -434,12 +468,13 @@ def report(impls, results):
             print("|", " | ".join(row), "|")
 
 def main():
-    global TMP, USERTMP, LOAD, SECS
+    global TMP, USERTMP, LOAD, PUMP, SECS
     ap = argparse.ArgumentParser(
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter)
     ap.add_argument("--impl", action="append", metavar="NAME=PATH",
-                    help="a pasta or slirp4netns program; may be repeated")
+                    help="a pasta or slirp4netns program; may be repeated; "
+                         "a passt beside a pasta is measured too")
     ap.add_argument("--runs", type=int, default=3)
     ap.add_argument("--secs", default="1", help="of one load")
     ap.add_argument("--only", default="", metavar="TEXT",
@@ -453,13 +488,16 @@ def main():
 
     TMP = tempfile.mkdtemp(prefix="bench.")
     os.chmod(TMP, 0o755)
-    USERTMP, LOAD = os.path.join(TMP, "user"), os.path.join(TMP, "load")
+    USERTMP, LOAD, PUMP = (os.path.join(TMP, x)
+                           for x in ("user", "load", "pump"))
     os.mkdir(USERTMP)
     os.chown(USERTMP, UID, UID)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     try:
-        run(os.environ.get("CC") or "cc", "-O2", "-std=c11", "-D_GNU_SOURCE",
-            "-o", LOAD, os.path.join(HERE, "bench", "load.c"))
+        for program in LOAD, PUMP:
+            run(os.environ.get("CC") or "cc", "-O2", "-std=c11",
+                "-D_GNU_SOURCE", "-o", program, os.path.join(
+                    HERE, "bench", os.path.basename(program) + ".c"))
         report(impls, measure_all(impls, a.runs, a.only))
     except Fail as e:
         sys.exit(str(e))
@@ -474,12 +512,15 @@ def progress(text):
 
 def measure_all(impls, runs, only):
     results = {}
-    for mtu in MTUS:
-        todo = [c for c in cells() if c[1] == mtu and only in c[0]]
+    for vm, mtu in [(vm, mtu) for vm in (False, True) for mtu in MTUS]:
+        todo = [c for c in cells(vm) if c[1] == mtu and only in c[0]]
         daemons = []
         try:
             for i in impls if todo else ():
-                daemons.append(i.kind(i, mtu))
+                if not vm:
+                    daemons.append(i.kind(i, mtu))
+                elif i.has_passt:
+                    daemons.append(Passt(i, mtu))
             for name, _, f, _, once in todo:
                 for n in range(1 if once else runs):
                     for dm in daemons:

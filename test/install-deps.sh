@@ -24,7 +24,12 @@ arping:iputils-arping
 dhclient:isc-dhcp-client
 udhcpc:udhcpc
 rdisc6:ndisc6
+busybox:busybox-static
 "
+# The virtual machine of test/e2e/qemu.t. Its kernel is not installed here:
+# test/guest/mkguest.py fetches the package and only takes it apart
+[ "$(uname -m)" != x86_64 ] ||
+	needs="$needs qemu-system-x86_64:qemu-system-x86"
 
 missing=
 for n in $needs; do
@@ -40,10 +45,11 @@ fi
 
 echo "Installing for the tests: $missing" >&2
 export DEBIAN_FRONTEND=noninteractive
-# shellcheck disable=SC2086  # a list of words
-apt-get install -y -q --no-install-recommends $missing >/dev/null 2>&1 || {
+install="apt-get -o DPkg::Lock::Timeout=60 install -y -q --no-install-recommends"
+# shellcheck disable=SC2086  # lists of words
+$install $missing >/dev/null 2>&1 || {
 	apt-get update -q >/dev/null 2>&1
-	apt-get install -y -q --no-install-recommends $missing >/dev/null ||
+	$install $missing >/dev/null ||
 		echo "Could not install: $missing" >&2
 }
 exit 0

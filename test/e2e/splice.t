@@ -313,7 +313,11 @@ def parallel(p):
             ok(good, f"{d} IPv{v}: 200 connections at once")
     # By now the stores of sockets and pipes are full
     wait_for("end of connections", lambda: fds(p) < 250)
-    before = fds(p)
+    before, now = None, fds(p)
+    while now != before:                # others may be closing still
+        before = now
+        time.sleep(0.2)
+        now = fds(p)
     for d, v in WAYS * 2:
         with case("again"):
             good, n = many(p, d, v, 100)

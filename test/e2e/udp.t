@@ -1,8 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0-or-later
 """UDP through the tap, both ways, both families."""
-import errno
-import os
 import socket
 import struct
 import sys
@@ -11,90 +9,11 @@ import time
 
 sys.dont_write_bytecode = True
 from lib import *       # noqa: E402
+from udp_cases import * # noqa: E402
 
 need_root()
-IN = 6001               # forwarded port, leads to IN + 1000
-SIZES = (0, 1, 2, 511, 1432, 1452, 1472, 1473, 4096, 8900, 32767, 60000)
 UDP_SEGMENT = 103
 IP_RECVTTL, IP_TTL = 12, 2
-
-
-def udp_in(pid, v=4, addr=None, port=0):
-    s = socket_in(pid, v, socket.SOCK_DGRAM)
-    s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 8 << 20)
-    s.bind((addr or ANY[v], port))
-    s.settimeout(2)
-    return s
-
-
-def data_of(n):
-    return os.urandom(n)
-
-
-class Echo(threading.Thread):
-    """Answers on a socket, and remembers who asked."""
-
-    def __init__(self, s):
-        super().__init__(daemon=True)
-        self.s, self.peers, self.on = s, [], True
-        s.settimeout(0.2)
-        self.start()
-
-    def run(self):
-        while self.on:
-            try:
-                b, peer = self.s.recvfrom(65536)
-                self.peers.append(peer)
-                self.s.sendto(b, peer)
-            except (TimeoutError, OSError):
-                pass
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *exc):
-        self.on = False
-        self.join()
-        self.s.close()
-
-
-def ask(s, to, b, tries=3):
-    """Send and wait for the same to come back; late copies are skipped."""
-    for _ in range(tries):
-        s.sendto(b, to)
-        try:
-            while True:
-                r, peer = s.recvfrom(65536)
-                if r == b:
-                    return peer
-        except TimeoutError:
-            continue
-    return None
-
-
-def echo_sizes(name, s, to, sizes=SIZES):
-    bad = [n for n in sizes if ask(s, to, data_of(n)) is None]
-    ok(not bad, f"{name}: echo of {sizes[0]} to {sizes[-1]} bytes", bad)
-
-
-def outbound(p, v, mtu):
-    with case(f"out v{v} mtu {mtu}"), Echo(udp_in(topo.remote, v, REMOTE[v])) as e:
-        port = e.s.getsockname()[1]
-        s = udp_in(p.guest, v)
-        echo_sizes(f"out v{v} mtu {mtu}", s, (REMOTE[v], port))
-        ok({x[:2] for x in e.peers} ==
-           {(HOST[v], s.getsockname()[1])},
-           f"out v{v} mtu {mtu}: source port kept", e.peers[:2])
-
-
-def inbound(p, v, mtu):
-    with case(f"in v{v} mtu {mtu}"), \
-            Echo(udp_in(p.guest, v, port=IN + 1000)) as e:
-        s = udp_in(topo.remote, v, REMOTE[v])
-        echo_sizes(f"in v{v} mtu {mtu}", s, (HOST[v], IN))
-        ok({x[:2] for x in e.peers} ==
-           {(REMOTE[v], s.getsockname()[1])},
-           f"in v{v} mtu {mtu}: the guest sees the client", e.peers[:2])
 
 
 def pattern(i, n):
@@ -160,40 +79,6 @@ def gso(p, v):
         g.close()
 
 
-def closed(p, v):
-    with case(f"closed v{v}"):
-        for name, to in (("remote", REMOTE[v]), ("host's loopback", GW[v])):
-            s = socket_in(p.guest, v, socket.SOCK_DGRAM)
-            s.settimeout(2)
-            s.connect((to, 9))
-            t = time.monotonic()
-            s.send(b"anyone?")
-            try:
-                s.recv(1)
-                e = 0
-            except TimeoutError:
-                e = "timeout"
-            except OSError as x:
-                e = x.errno
-            ok(e == errno.ECONNREFUSED,
-               f"v{v}: closed port of {name} is told", e)
-            ok(time.monotonic() - t < 0.5, f"v{v}: ... at once")
-            s.close()
-
-
-def gateway(p, v):
-    """With the gateway's address, the guest reaches the host's loopback."""
-    with case(f"gateway v{v}"), \
-            Echo(udp_in(topo.host, v, LOOP[v])) as e:
-        s = udp_in(p.guest, v)
-        port = e.s.getsockname()[1]
-        peer = ask(s, (GW[v], port), b"hello")
-        ok(peer and peer[:2] == (GW[v], port),
-           f"v{v}: gateway is the host's loopback", peer)
-        ok(e.peers and e.peers[0][0] == LOOP[v],
-           f"v{v}: ... and seen as loopback there", e.peers)
-
-
 def ttl(p):
     with case("ttl"):
         r = udp_in(topo.remote, 4, port=7002)
@@ -236,7 +121,7 @@ def idle_cpu(p):
 
 topo = Topo()
 for mtu in 65520, 1500:
-    with topo.pasta("--mtu", str(mtu), "-u", f"{IN}:{IN + 1000}") as p:
+    with topo.pasta("--mtu", str(mtu), "-u", SPEC) as p:
         for v in 4, 6:
             outbound(p, v, mtu)
             inbound(p, v, mtu)
