@@ -5,19 +5,23 @@
  * The guest's link has two ends, and all the world is behind ours: whatever
  * address the guest asks for, the frames for it must come to us (proxy ARP,
  * RFC 1027). That we answer its probe for an address that it was not assigned
- * is meant: on the host's side that address belongs to somebody else.
+ * is meant: on the host's side that address belongs to somebody else. Where the
+ * host knows that somebody's MAC address, the guest gets to know it as well.
  *
  * Read into a struct, decide, write: only arp_input() is not pure.
  */
 #include "arp.h"
 
 #include "guest.h"
+#include "neigh.h"
 #include "send.h"
 
 #define ARP_HW_ETHER	1
 #define ARP_REQUEST	1
 #define ARP_REPLY	2
 #define ARP_LEN		28	/* of a packet for Ethernet and IPv4 */
+
+static const uint8_t bcast[6] = { 255, 255, 255, 255, 255, 255 };
 
 struct arp {
 	uint16_t op;
@@ -51,6 +55,15 @@ static bool arp_read(struct cursor *c, struct arp *a)
 	return true;
 }
 
+/* mac_of() - Behind which MAC address the guest shall see @a */
+static const uint8_t *mac_of(const union addr *a)
+{
+	const uint8_t *mac = neigh_mac(a);
+
+	return mac ? mac : guest()->our_mac;
+}
+
+/* arp_send() - The frame comes from who it speaks for */
 static bool arp_send(const struct arp *a, const uint8_t *dmac)
 {
 	uint8_t buf[ARP_LEN];
@@ -66,7 +79,7 @@ static bool arp_send(const struct arp *a, const uint8_t *dmac)
 	wr_put(&w, a->spa.b + 12, 4);
 	wr_put(&w, a->tha, 6);
 	wr_put(&w, a->tpa.b + 12, 4);
-	return wr_ok(&w) && send_eth(ETHTYPE_ARP, dmac, buf, w.len);
+	return wr_ok(&w) && send_eth(ETHTYPE_ARP, a->sha, dmac, buf, w.len);
 }
 
 /* arp_wanted() - Shall we answer? */
@@ -95,14 +108,23 @@ void arp_input(const struct pkt *p)
 	/* RFC 826: swap, fill in, send to the new target hardware address */
 	answer = (struct arp){ .op = ARP_REPLY, .spa = ask.tpa,
 			       .tpa = ask.spa };
-	memcpy(answer.sha, guest()->our_mac, 6);
+	memcpy(answer.sha, mac_of(&ask.tpa), 6);
 	memcpy(answer.tha, ask.sha, 6);
 	arp_send(&answer, ask.sha);
 }
 
+void arp_tell(const union addr *a)
+{
+	struct arp tell = { .op = ARP_REQUEST, .spa = *a, .tpa = *a };
+
+	if (!guest()->net[GUEST_V4].on || !addr_is4(a))
+		return;
+	memcpy(tell.sha, mac_of(a), 6);		/* RFC 5227 2.3 */
+	arp_send(&tell, bcast);
+}
+
 void arp_announce(void)
 {
-	static const uint8_t bcast[6] = { 255, 255, 255, 255, 255, 255 };
 	const struct guest_net *net = &guest()->net[GUEST_V4];
 	struct arp ask = { .op = ARP_REQUEST, .spa = net->our,
 			   .tpa = net->addr };

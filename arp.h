@@ -11,6 +11,10 @@
  * Ethernet header */
 void arp_input(const struct pkt *p);
 
+/* arp_tell() - Announce the MAC address of @a, ours if it is no neighbour of the
+ * host's (any more): who has it in its table shall correct it */
+void arp_tell(const union addr *a);
+
 /* arp_announce() - A guest is there: ask for its address, to learn its MAC */
 void arp_announce(void);
 

@@ -158,6 +158,7 @@ static bool request_read(struct cursor *c, struct request *r)
 {
 	static const uint8_t magic[4] = { MAGIC >> 24, MAGIC >> 16 & 0xff,
 					  MAGIC >> 8 & 0xff, MAGIC & 0xff };
+	static const uint8_t none[4];
 	struct iovec iov;
 	struct cursor in;
 
@@ -165,6 +166,10 @@ static bool request_read(struct cursor *c, struct request *r)
 	if (!cur_pull(c, &r->b, sizeof(r->b)) || r->b.op != OP_REQUEST ||
 	    r->b.htype != HW_ETHER || r->b.hlen != 6 ||
 	    memcmp(r->b.magic, magic, sizeof(magic)) || !options_read(r, c))
+		return false;
+	/* Behind a relay is another link, for which we have no address to give
+	 * (RFC 2131 4.3.1). Ours would be the relay's own */
+	if (memcmp(r->b.giaddr, none, sizeof(none)))
 		return false;
 
 	/* RFC 2131 4.1: the options field first, then file, then sname */
@@ -361,7 +366,7 @@ static void reply_write(struct writer *w, struct reply_opts *opts,
 {
 	struct bootp b = req->b;
 
-	/* RFC 2131 4.3.1, table 3; flags, ciaddr, giaddr, chaddr as asked */
+	/* RFC 2131 4.3.1, table 3; flags, ciaddr, chaddr as asked */
 	b.op = OP_REPLY;
 	b.hops = 0;
 	memset(b.secs, 0, sizeof(b.secs));
@@ -377,23 +382,13 @@ static void reply_write(struct writer *w, struct reply_opts *opts,
 
 /* destination() - RFC 2131 4.1. The MAC is the asker's in any case: it need
  * not answer ARP yet */
-static bool destination(const struct request *r, union addr *dst,
-			in_port_t *port)
+static union addr destination(const struct request *r)
 {
 	static const uint8_t bcast[4] = { 255, 255, 255, 255 };
-	static const uint8_t zero[4];
 
-	*port = PORT_CLIENT;
-	if (memcmp(r->b.giaddr, zero, 4)) {
-		*dst = read_addr(r->b.giaddr);
-		*port = PORT_SERVER;
-		return addr_is_unicast(dst) && !addr_is_loopback(dst);
-	}
 	if (r->b.flags[0] & FLAG_BROADCAST >> 8)
-		*dst = read_addr(bcast);
-	else
-		*dst = guest()->net[GUEST_V4].addr;
-	return true;
+		return read_addr(bcast);
+	return guest()->net[GUEST_V4].addr;
 }
 
 bool dhcp_input(const struct pkt *p)
@@ -405,7 +400,6 @@ bool dhcp_input(const struct pkt *p)
 	struct request req;
 	struct writer w;
 	union addr dst;
-	in_port_t port;
 
 	if (!guest()->dhcp || !net->on || p->proto != IPPROTO_UDP ||
 	    !addr_is4(&p->dst) || p->sport != PORT_CLIENT ||
@@ -414,7 +408,7 @@ bool dhcp_input(const struct pkt *p)
 
 	/* Without an address of our own there is nobody to answer */
 	if (!addr_is4(&net->addr) || !addr_is4(&net->our) ||
-	    !request_read(&c, &req) || !destination(&req, &dst, &port))
+	    !request_read(&c, &req))
 		return true;
 	type = answer_type(&req);
 	if (!type)
@@ -427,6 +421,8 @@ bool dhcp_input(const struct pkt *p)
 		return true;
 
 	guest_assigned(GUEST_V4);
-	send_udp(&net->our, PORT_SERVER, &dst, port, TTL, p->smac, buf, w.len);
+	dst = destination(&req);
+	send_udp(&net->our, PORT_SERVER, &dst, PORT_CLIENT, TTL, 0, p->smac,
+		 buf, w.len);
 	return true;
 }

@@ -6,8 +6,8 @@
  * remembered and the answer follows from the message alone. If several
  * identity associations (IA) want an address, one of them gets it.
  *
- * Read into a struct, decide, write. The walk through the options is two
- * levels deep, the message and its IA_NAs, by a loop each; so what it costs is
+ * Read into a struct, decide, write. The walk through the options is three
+ * levels deep: message, IA_NA, address, by a loop each; so what it costs is
  * bounded by the length of the message. An answer never exceeds the minimum
  * MTU: what may be long, the search list, gets the room that all else leaves.
  */
@@ -119,13 +119,19 @@ static bool option_next(struct cursor *c, uint16_t *code, struct cursor *val)
 }
 
 /* ia_address() - RFC 8415 21.6: address, two lifetimes that are the client's
- * wish only, and options without meaning to us */
+ * wish only, and options without meaning to us, which must be sound though */
 static bool ia_address(struct ia *ia, struct cursor *c)
 {
+	struct cursor val;
+	uint16_t code;
 	union addr a;
 
 	if (!cur_pull(c, &a, sizeof(a)) || !cur_skip(c, 8))
 		return false;
+	while (cur_left(c)) {
+		if (!option_next(c, &code, &val))
+			return false;
+	}
 	if (addr_is_none(&a))			/* holds none */
 		return true;
 	if (addr_eq(&a, &guest()->net[GUEST_V6].addr))
@@ -451,6 +457,7 @@ bool dhcpv6_input(const struct pkt *p)
 	struct request req;
 	struct answer ans;
 	struct writer w;
+	uint32_t flow;
 
 	if (!guest()->dhcpv6 || !net->on || p->proto != IPPROTO_UDP ||
 	    addr_is4(&p->dst) || p->sport != PORT_CLIENT ||
@@ -475,7 +482,9 @@ bool dhcpv6_input(const struct pkt *p)
 	/* Who only asks for resolvers may well use another address */
 	if (ans.given)
 		guest_assigned(GUEST_V6);
-	send_udp(&net->our, PORT_SERVER, &p->src, PORT_CLIENT, HOPS, p->smac,
-		 buf, w.len);
+	/* A conversation is a flow (RFC 6437 2) */
+	flow = (uint32_t)(req.xid[0] << 16 | req.xid[1] << 8 | req.xid[2]);
+	send_udp(&net->our, PORT_SERVER, &p->src, PORT_CLIENT, HOPS, flow,
+		 p->smac, buf, w.len);
 	return true;
 }

@@ -280,6 +280,7 @@ static enum hdr_verdict skip_ext(struct pkt *p)
 
 		if (p->proto == IPPROTO_FRAGMENT) {
 			p->proto = h[0];
+			p->fragment = true;
 			/* An atomic fragment is whole: RFC 6946 4 */
 			if ((h[2] << 8 | h[3]) & IP6_MF_OFFSET)
 				return HDR_FRAG;
@@ -339,7 +340,7 @@ enum hdr_verdict hdr_parse(struct pkt *p, const struct iovec *iov, size_t len)
 	cur_init(&p->data, iov, len);
 	p->ethertype = 0;
 	p->proto = p->ttl = p->tos = 0;
-	p->l4 = false;
+	p->l4 = p->fragment = false;
 	p->src = p->dst = ADDR_NONE;
 	p->sport = p->dport = 0;
 	p->gso_size = 0;

@@ -44,6 +44,8 @@ struct pkt {
 	uint8_t		proto;		/* IPPROTO_* after extension headers */
 	uint8_t		ttl, tos;
 	bool		l4;		/* UDP/TCP/ICMP header was read */
+	bool		fragment;	/* it had an IPv6 fragment header, or was
+					 * put together (the caller says so) */
 	union addr	src, dst;	/* of IP */
 	in_port_t	sport, dport;	/* UDP, TCP; ICMP echo: both = id */
 	struct cursor	data;		/* ARP: after Ethernet; else after the

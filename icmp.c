@@ -79,7 +79,7 @@ static void error_send(const union addr *from, const struct error *e,
 	wr_put(&w, msg, MIN(len, w.size - w.len));
 
 	if (wr_ok(&w))
-		send_icmp(from, guest_addr, TTL, NULL, out, w.len);
+		send_icmp(from, guest_addr, TTL, NULL, NULL, out, w.len);
 }
 
 /* router() - As whom we report what nobody outside did */
@@ -375,7 +375,7 @@ static bool reply_read(union flow *f)
 
 	b[4] = (uint8_t)(f->icmp.id >> 8);
 	b[5] = (uint8_t)f->icmp.id;
-	send_icmp(&s->ours, &s->peer, TTL, NULL, b, (size_t)n);
+	send_icmp(&s->ours, &s->peer, TTL, NULL, NULL, b, (size_t)n);
 	return true;
 }
 

@@ -137,6 +137,7 @@ static void fragment(const struct tap_frame *frame)
 	in.count.fragments++;
 	if (len && hdr_parse(&p, &whole, len) == HDR_OK && family_on(&p)) {
 		p.gso_size = 0;
+		p.fragment = true;
 		dispatch(&p, 1);
 	}
 }

@@ -3,9 +3,12 @@
  * ndp.c - neighbour and router advertisements
  *
  * We are the only router on the guest's link and stand for everybody beyond
- * it: each address the guest solicits is ours, except its own. Routers are
+ * it: each address the guest solicits is ours, except its own; only where the
+ * host knows the MAC address of who really has it, that one is told. Routers are
  * what a guest learns prefix, MTU and resolvers from, so a solicitation gets
  * an advertisement at once, and whoever missed one gets it from time to time.
+ * We do not wait for a random time before we answer (RFC 4861 6.2.6): that is
+ * for links on which several routers would answer together.
  *
  * Read into a struct, decide, write. An advertisement never exceeds the
  * minimum MTU, as it must not be fragmented (RFC 6980 5).
@@ -18,6 +21,7 @@
 
 #include "dnsname.h"
 #include "guest.h"
+#include "neigh.h"
 #include "send.h"
 
 enum ndp_type { ND_RS = 133, ND_RA, ND_NS, ND_NA, ND_REDIRECT };
@@ -29,7 +33,9 @@ enum ndp_option { OPT_SOURCE = 1, OPT_TARGET = 2, OPT_PREFIX = 3, OPT_MTU = 5,
 #define RA_MAX		(1280 - IP6_HLEN)
 #define FOREVER		UINT32_MAX
 
-#define NA_FLAGS	0xe0000000U	/* router, solicited, override */
+#define NA_ROUTER	0x80000000U	/* RFC 4861 4.4 */
+#define NA_SOLICITED	0x40000000U
+#define NA_OVERRIDE	0x20000000U
 #define RA_MANAGED	0x80		/* addresses are available by DHCPv6 */
 #define RA_LIFETIME	65535		/* RFC 8319 4 allows this much */
 #define PREFIX_FLAGS	0xc0		/* on-link, autonomous */
@@ -38,12 +44,20 @@ enum ndp_option { OPT_SOURCE = 1, OPT_TARGET = 2, OPT_PREFIX = 3, OPT_MTU = 5,
 #define RA_INTERVAL_MIN	(200 * SEC)
 #define RA_INTERVAL_MAX	(600 * SEC)
 
+/* The first ones on a link come faster. And never two to all nodes in less than
+ * so much time, solicited or not (RFC 4861 10) */
+#define RA_INITIAL	3
+#define RA_INITIAL_MAX	(16 * SEC)
+#define RA_DELAY_MIN	(3 * SEC)
+
 static const union addr all_nodes = { .b = { 0xff, 0x02, [15] = 1 } };
 static const uint8_t all_nodes_mac[6] = { 0x33, 0x33, 0, 0, 0, 1 };
 
 static struct {
 	struct timer ra;
 	uint64_t rnd;		/* state of the generator, never 0 */
+	unsigned initial;	/* advertisements left that come faster */
+	uint64_t all_at;	/* last one to all nodes, 0: none */
 } state;
 
 /* A solicitation, of either kind */
@@ -94,11 +108,12 @@ static bool solicit_read(const struct pkt *p, struct solicit *s)
 
 /* ----------------------------------------------------------------- writing */
 
-static void put_link_addr(struct writer *w, enum ndp_option opt)
+static void put_link_addr(struct writer *w, enum ndp_option opt,
+			  const uint8_t *mac)
 {
 	wr_u8(w, (uint8_t)opt);
 	wr_u8(w, 1);
-	wr_put(w, guest()->our_mac, 6);
+	wr_put(w, mac, 6);
 }
 
 /* head() - Type, code 0 and no checksum yet */
@@ -116,7 +131,7 @@ static void put_prefix(struct writer *w)
 	const struct guest_net *net = &guest()->net[GUEST_V6];
 
 	/* Nothing that is of use: none assigned, or one of this link only */
-	if (net->local || addr_is_none(&net->addr) ||
+	if (addr_is_none(&net->addr) ||
 	    addr_class(&net->addr) == ADDR_LINKLOCAL)
 		return;
 
@@ -203,31 +218,36 @@ static void ra_send(const union addr *dst, const uint8_t *dmac)
 	wr_be32(&w, 0);			/* retransmit timer, unspecified */
 
 	put_prefix(&w);
-	put_link_addr(&w, OPT_SOURCE);
+	put_link_addr(&w, OPT_SOURCE, g->our_mac);
 	put_mtu(&w);
 	put_rdnss(&w);
 	put_dnssl(&w);
 
 	if (wr_ok(&w))
-		send_icmp(&g->net[GUEST_V6].our, dst, HOPS, dmac, buf, w.len);
+		send_icmp(&g->net[GUEST_V6].our, dst, HOPS, NULL, dmac, buf,
+			  w.len);
 }
 
-/* na_send() - We have @target (RFC 4861 4.4) */
-static void na_send(const union addr *target, const union addr *dst,
-		    const uint8_t *dmac)
+/* na_send() - Where @target is (RFC 4861 4.4). The frame comes from there, but
+ * the packet from us, like a proxy's (7.2.8) */
+static void na_send(const union addr *target, uint32_t flags,
+		    const union addr *dst, const uint8_t *dmac)
 {
+	const uint8_t *mac = neigh_mac(target);
 	uint8_t buf[32];
 	struct writer w;
 
+	if (!mac)
+		mac = guest()->our_mac;
 	wr_init(&w, buf, sizeof(buf));
 	head(&w, ND_NA);
-	wr_be32(&w, NA_FLAGS);
+	wr_be32(&w, NA_ROUTER | NA_OVERRIDE | flags);
 	wr_put(&w, target, sizeof(*target));
-	put_link_addr(&w, OPT_TARGET);
+	put_link_addr(&w, OPT_TARGET, mac);
 
 	if (wr_ok(&w))
-		send_icmp(&guest()->net[GUEST_V6].our, dst, HOPS, dmac, buf,
-			  w.len);
+		send_icmp(&guest()->net[GUEST_V6].our, dst, HOPS, mac, dmac,
+			  buf, w.len);
 }
 
 /* ---------------------------------------------------------------- deciding */
@@ -242,55 +262,7 @@ static void ns_input(const struct pkt *p)
 	 * that the address is taken */
 	if (addr_is_none(&p->src) || guest_is_self(&s.target))
 		return;
-	na_send(&s.target, &p->src, p->smac);
-}
-
-static void rs_input(const struct pkt *p)
-{
-	struct solicit s;
-
-	if (!guest()->ra || !solicit_read(p, &s))
-		return;
-
-	/* RFC 4861 6.2.6: to the asker if it has an address, else to all */
-	if (addr_is_none(&p->src))
-		ra_send(&all_nodes, all_nodes_mac);
-	else
-		ra_send(&p->src, p->smac);
-}
-
-bool ndp_input(const struct pkt *p)
-{
-	if (p->proto != IPPROTO_ICMPV6 || p->icmp.type < ND_RS ||
-	    p->icmp.type > ND_REDIRECT)
-		return false;
-	if (!guest()->ndp || !guest()->net[GUEST_V6].on)
-		return true;
-
-	if (p->icmp.type == ND_NS)
-		ns_input(p);
-	else if (p->icmp.type == ND_RS)
-		rs_input(p);
-	/* Else the guest plays router or answers: nothing to learn from */
-	return true;
-}
-
-void ndp_announce(void)
-{
-	const struct guest_net *net = &guest()->net[GUEST_V6];
-	uint8_t buf[24];
-	struct writer w;
-
-	if (!net->on || net->local || addr_is_none(&net->addr))
-		return;
-
-	/* RFC 4861 4.3. To the address itself: we do not want to know whether
-	 * it is free, but the MAC of who has it, by the answer's source */
-	wr_init(&w, buf, sizeof(buf));
-	head(&w, ND_NS);
-	wr_be32(&w, 0);
-	wr_put(&w, &net->addr, sizeof(net->addr));
-	send_icmp(&net->our, &net->addr, HOPS, NULL, buf, w.len);
+	na_send(&s.target, NA_SOLICITED, &p->src, p->smac);
 }
 
 /* xorshift: seeded once, since no system call for randomness is allowed later */
@@ -302,11 +274,105 @@ static uint64_t rnd(void)
 	return state.rnd;
 }
 
-/* ra_later() - RFC 4861 6.2.4: uniformly distributed between the limits */
+/* ra_later() - RFC 4861 6.2.4: uniformly distributed between the limits, except
+ * that the first ones come early */
 static void ra_later(void)
 {
-	timer_set(&state.ra, TM_RA, RA_INTERVAL_MIN +
-		  rnd() % (RA_INTERVAL_MAX - RA_INTERVAL_MIN + 1));
+	uint64_t us = RA_INTERVAL_MIN +
+		      rnd() % (RA_INTERVAL_MAX - RA_INTERVAL_MIN + 1);
+
+	timer_set(&state.ra, TM_RA, state.initial ? RA_INITIAL_MAX : us);
+}
+
+/* ra_all() - To all nodes; starts the interval until the next one */
+static void ra_all(void)
+{
+	state.all_at = clock_now();
+	if (state.initial)
+		state.initial--;
+	ra_send(&all_nodes, all_nodes_mac);
+	ra_later();
+}
+
+static void rs_input(const struct pkt *p)
+{
+	struct solicit s;
+	uint64_t since;
+
+	if (!guest()->ra || !solicit_read(p, &s))
+		return;
+
+	/* RFC 4861 6.2.6: to the asker if it has an address, else to all, but
+	 * then not too often */
+	if (!addr_is_none(&p->src)) {
+		ra_send(&p->src, p->smac);
+		return;
+	}
+	since = clock_now() - state.all_at;
+	if (!state.all_at || since >= RA_DELAY_MIN)
+		ra_all();
+	else
+		timer_set(&state.ra, TM_RA, RA_DELAY_MIN - since);
+}
+
+bool ndp_input(const struct pkt *p)
+{
+	if (p->proto != IPPROTO_ICMPV6 || p->icmp.type < ND_RS ||
+	    p->icmp.type > ND_REDIRECT)
+		return false;
+	/* RFC 6980 5: nothing of this may come in fragments */
+	if (!guest()->ndp || !guest()->net[GUEST_V6].on || p->fragment)
+		return true;
+
+	if (p->icmp.type == ND_NS)
+		ns_input(p);
+	else if (p->icmp.type == ND_RS)
+		rs_input(p);
+	/* Else the guest plays router or answers: nothing to learn from */
+	return true;
+}
+
+void ndp_tell(const union addr *a)
+{
+	if (!guest()->ndp || !guest()->net[GUEST_V6].on || addr_is4(a))
+		return;
+	na_send(a, 0, &all_nodes, all_nodes_mac);	/* RFC 4861 7.2.6 */
+}
+
+/* ns_announce() - Ask for the guest's address */
+static void ns_announce(void)
+{
+	const struct guest_net *net = &guest()->net[GUEST_V6];
+	uint8_t buf[24];
+	struct writer w;
+
+	if (addr_is_none(&net->addr))
+		return;
+
+	/* RFC 4861 4.3. To the address itself: we do not want to know whether
+	 * it is free, but the MAC of who has it, by the answer's source */
+	wr_init(&w, buf, sizeof(buf));
+	head(&w, ND_NS);
+	wr_be32(&w, 0);
+	wr_put(&w, &net->addr, sizeof(net->addr));
+	send_icmp(&net->our, &net->addr, HOPS, NULL, NULL, buf, w.len);
+}
+
+void ndp_announce(void)
+{
+	if (!guest()->ndp || !guest()->net[GUEST_V6].on)
+		return;
+	ns_announce();
+
+	if (!guest()->ra)
+		return;
+	/* RFC 4861 6.2.4: a link on which nobody has heard of us yet. Who would
+	 * not hear us now will when the next ones come */
+	state.initial = RA_INITIAL;
+	ra_all();
+	/* Nor does this one delay the answer to who then asks: it most likely
+	 * came before his interface was up */
+	state.all_at = 0;
 }
 
 void ndp_init(void)
@@ -327,7 +393,8 @@ void ndp_timer(struct timer *t)
 {
 	(void)t;
 	/* Nobody there would hear it */
-	if (guest()->mac_known)
-		ra_send(&all_nodes, all_nodes_mac);
-	ra_later();
+	if (guest()->mac_known || state.initial)
+		ra_all();
+	else
+		ra_later();
 }

@@ -20,7 +20,12 @@ bool ndp_input(const struct pkt *p);
 /* ndp_timer() - Unsolicited router advertisement is due (RFC 4861 6.2.4) */
 void ndp_timer(struct timer *t);
 
-/* ndp_announce() - A guest is there: solicit its address, to learn its MAC */
+/* ndp_tell() - Advertise to all where @a is: at the MAC address of a neighbour of
+ * the host's, or at ours if it is none (any more) */
+void ndp_tell(const union addr *a);
+
+/* ndp_announce() - A guest is there: solicit its address, to learn its MAC, and
+ * begin to advertise ourselves as its router, a few times soon */
 void ndp_announce(void);
 
 #endif /* NDP_H */

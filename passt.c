@@ -36,6 +36,7 @@
 #include "isolation.h"
 #include "log.h"
 #include "ndp.h"
+#include "neigh.h"
 #include "arp.h"
 #include "ns.h"
 #include "pasta.h"
@@ -90,6 +91,8 @@ static void announce(void)
 {
 	arp_announce();
 	ndp_announce();
+	/* This may be after the turn's own, with nothing to wake us for another */
+	tap_flush();
 }
 
 static void guest_came(int fd)
@@ -159,6 +162,31 @@ static void signal_ready(union ev_ref ref, uint32_t mask)
 	}
 }
 
+/* What the host's neighbours have of news, to whom the guest takes it from */
+static void neigh_tell(void)
+{
+	union addr a;
+
+	while (neigh_news(&a)) {
+		if (addr_is4(&a))
+			arp_tell(&a);
+		else
+			ndp_tell(&a);
+	}
+}
+
+static void neigh_event(union ev_ref ref, uint32_t mask)
+{
+	neigh_ready(ref, mask);
+	neigh_tell();
+}
+
+static void neigh_due(struct timer *t)
+{
+	neigh_timer(t);
+	neigh_tell();
+}
+
 static void (*const on_event[EV_TYPES])(union ev_ref ref, uint32_t mask) = {
 	[EV_TAP]	= tap_ready,
 	[EV_TAP_LISTEN]	= client_ready,
@@ -170,6 +198,7 @@ static void (*const on_event[EV_TYPES])(union ev_ref ref, uint32_t mask) = {
 	[EV_PING]	= icmp_sock_ready,
 	[EV_PASTA]	= pasta_ready,
 	[EV_SIGNAL]	= signal_ready,
+	[EV_NEIGH]	= neigh_event,
 };
 
 static void (*const on_timer[TM_KINDS])(struct timer *t) = {
@@ -177,6 +206,7 @@ static void (*const on_timer[TM_KINDS])(struct timer *t) = {
 	[TM_UDP]	= udp_timer,
 	[TM_PING]	= icmp_timer,
 	[TM_RA]		= ndp_timer,
+	[TM_NEIGH]	= neigh_due,
 };
 
 /* -------------------------------------------------------------- the turn */
@@ -399,6 +429,28 @@ static void signals_init(void)
 	watch(self.signal_fd, EV_SIGNAL, EPOLLIN);
 }
 
+/* Mirror the template's neighbours, except where the guest knows somebody else
+ * by an address of theirs. Return: descriptor to watch, or -1 */
+static int neigh_open(const struct conf *c)
+{
+	struct neigh_conf n = { .ifi = { 0 } };
+	union addr *never = n.never;
+	int f;
+
+	for (f = 0; f < GUEST_FAMILIES; f++) {
+		const struct fwd_net *fwd = &c->fwd.net[f];
+
+		n.ifi[f] = c->guest.net[f].on ? c->template_ifi[f] : 0;
+		*never++ = c->guest.net[f].our;
+		*never++ = c->guest.net[f].gw;
+		*never++ = c->guest.net[f].addr;
+		*never++ = fwd->map_host_loopback;
+		*never++ = fwd->map_guest_addr;
+		*never++ = fwd->dns_forward;
+	}
+	return neigh_init(&n);
+}
+
 static void modules_init(const struct conf *c)
 {
 	struct input_conf in = { c->tcp, c->udp, c->icmp };
@@ -415,6 +467,7 @@ static void modules_init(const struct conf *c)
 	input_init(&in);
 	ndp_init();
 	dhcpv6_init(time(NULL));
+	watch(neigh_open(c), EV_NEIGH, EPOLLIN);
 }
 
 /* For the loopback bypass there must be a way to make sockets in the namespace

@@ -188,7 +188,7 @@ static struct hdr_ip ip_header(const union addr *src, const union addr *dst,
 }
 
 bool send_udp(const union addr *src, in_port_t sport, const union addr *dst,
-	      in_port_t dport, uint8_t ttl, const uint8_t *dmac,
+	      in_port_t dport, uint8_t ttl, uint32_t flow, const uint8_t *dmac,
 	      const void *data, size_t len)
 {
 	struct hdr_ip h = ip_header(src, dst, IPPROTO_UDP, ttl, dmac);
@@ -199,6 +199,7 @@ bool send_udp(const union addr *src, in_port_t sport, const union addr *dst,
 	if (len > IP_MAX - UDP_HLEN)
 		return false;
 
+	h.flowlabel = flow;
 	hdr_put_udp(l4, sport, dport, len);
 	l4[6] = l4[7] = 0;
 	sum = csum_pseudo(src, dst, IPPROTO_UDP, (uint32_t)(UDP_HLEN + len));
@@ -211,7 +212,8 @@ bool send_udp(const union addr *src, in_port_t sport, const union addr *dst,
 }
 
 bool send_icmp(const union addr *src, const union addr *dst, uint8_t ttl,
-	       const uint8_t *dmac, const void *msg, size_t len)
+	       const uint8_t *smac, const uint8_t *dmac, const void *msg,
+	       size_t len)
 {
 	bool v4 = addr_is4(dst);
 	uint8_t proto = v4 ? IPPROTO_ICMP : IPPROTO_ICMPV6;
@@ -224,6 +226,8 @@ bool send_icmp(const union addr *src, const union addr *dst, uint8_t ttl,
 	if (len < ICMP_HLEN || len > IP_MAX)
 		return false;
 
+	if (smac)
+		h.smac = smac;
 	memcpy(l4, msg, sizeof(l4));
 	l4[2] = l4[3] = 0;
 	/* Only ICMPv6 includes the addresses (RFC 4443 2.3) */
@@ -266,18 +270,18 @@ bool send_icmp_error(const union addr *from, uint8_t type, uint8_t code,
 	wr_put(&w, data, MIN(len, v4 ? 8 : w.size - w.len));
 
 	return wr_ok(&w) &&
-	       send_icmp(from, src, ICMP_TTL, NULL, msg, w.len);
+	       send_icmp(from, src, ICMP_TTL, NULL, NULL, msg, w.len);
 }
 
-bool send_eth(uint16_t ethertype, const uint8_t *dmac, const void *data,
-	      size_t len)
+bool send_eth(uint16_t ethertype, const uint8_t *smac, const uint8_t *dmac,
+	      const void *data, size_t len)
 {
 	uint8_t buf[ETH_HLEN_];
 	struct writer w;
 
 	wr_init(&w, buf, sizeof(buf));
 	wr_put(&w, dmac ? dmac : guest()->mac, 6);
-	wr_put(&w, guest()->our_mac, 6);
+	wr_put(&w, smac ? smac : guest()->our_mac, 6);
 	wr_be16(&w, ethertype);
 	return emit(buf, w.len, data, len);
 }

@@ -13,19 +13,26 @@
 
 #include "addr.h"
 
-/* send_udp() - A datagram, checksum included; destination MAC is the guest's
- * unless @dmac is given; ports in host order, @ttl of the IP header */
+/*
+ * send_udp() - A datagram, checksum included
+ * @sport, @dport: in host order
+ * @ttl, @flow:	of the IP header; the flow label (20 bits, in host order) only
+ *		of IPv6
+ * @dmac:	NULL = the guest's MAC
+ */
 bool send_udp(const union addr *src, in_port_t sport, const union addr *dst,
-	      in_port_t dport, uint8_t ttl, const uint8_t *dmac,
+	      in_port_t dport, uint8_t ttl, uint32_t flow, const uint8_t *dmac,
 	      const void *data, size_t len);
 
 /*
  * send_icmp() - An ICMP or ICMPv6 message, by the family of @dst
  * @msg:	from the type byte on; its checksum field is filled in a copy
+ * @smac:	NULL = our MAC
  * @dmac:	NULL = the guest's MAC
  */
 bool send_icmp(const union addr *src, const union addr *dst, uint8_t ttl,
-	       const uint8_t *dmac, const void *msg, size_t len);
+	       const uint8_t *smac, const uint8_t *dmac, const void *msg,
+	       size_t len);
 
 /*
  * send_icmp_error() - Tell the guest that a datagram of its failed
@@ -43,8 +50,9 @@ bool send_icmp_error(const union addr *from, uint8_t type, uint8_t code,
 		     const union addr *dst, in_port_t dport, const void *data,
 		     size_t len, size_t total);
 
-/* send_eth() - A bare frame of @ethertype (ARP), padded to 60 bytes */
-bool send_eth(uint16_t ethertype, const uint8_t *dmac, const void *data,
-	      size_t len);
+/* send_eth() - A bare frame of @ethertype (ARP), padded to 60 bytes; @smac and
+ * @dmac as for send_icmp() */
+bool send_eth(uint16_t ethertype, const uint8_t *smac, const uint8_t *dmac,
+	      const void *data, size_t len);
 
 #endif /* SEND_H */

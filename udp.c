@@ -511,7 +511,7 @@ static void rx_copied(unsigned from, unsigned n)
 			size_t len = MIN(left, rx->seg);
 
 			if (!send_udp(&gs->ours, gs->ours_port, &gs->peer,
-				      gs->peer_port, rx->ttl, NULL, p, len))
+				      gs->peer_port, rx->ttl, 0, NULL, p, len))
 				udp.dropped++;
 			p += len;
 			left -= len;

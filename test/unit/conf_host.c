@@ -1,11 +1,22 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * Unit test of conf_host.c: reading resolv.conf, also cut and spoiled, and
- * which nameservers a guest is told
+ * which nameservers a guest is told; what a guest is given by hosts of all
+ * kinds, which are played here
+ *
+ * link: -Wl,--wrap=nl_open,--wrap=nl_routes,--wrap=nl_addrs,--wrap=read_file
+ * link: -Wl,--wrap=access,--wrap=if_indextoname
  */
 #include "conf_host.h"
 
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/if_addr.h>
+#include <linux/rtnetlink.h>
+#include <unistd.h>
+
 #include "check.h"
+#include "netlink.h"
 
 static struct resolv r;
 static struct conf c;
@@ -213,10 +224,276 @@ static void test_apply(void)
 	EXPECT_EQ(v4->ndns, 0);
 }
 
+/* ---- a host: one link of index 7, a route and addresses of each family ---- */
+
+static struct {
+	const char	*gw[2];		/* "": a route without; NULL: none */
+	struct nl_ifaddr a[2][4];
+	int		na[2];
+	bool		no_ipv6;
+} host;
+
+int __wrap_nl_open(void);
+int __wrap_nl_routes(int fd, int family, struct nl_route *rt, int max);
+int __wrap_nl_addrs(int fd, int family, unsigned index, struct nl_ifaddr *a,
+		    int max);
+ssize_t __wrap_read_file(const char *path, char *buf, size_t size);
+int __wrap_access(const char *path, int mode);
+char *__wrap_if_indextoname(unsigned index, char *name);
+
+int __wrap_nl_open(void)
+{
+	return open("/dev/null", O_RDONLY | O_CLOEXEC);
+}
+
+int __wrap_nl_routes(int fd, int family, struct nl_route *rt, int max)
+{
+	const char *gw = host.gw[family == AF_INET6];
+
+	(void)fd;
+	EXPECT(max > 1);
+	if (!gw)
+		return 0;
+	memset(rt, 0, sizeof(*rt));
+	rt->family = (uint8_t)family;
+	rt->nhops = 1;
+	rt->hop[0].oif = 7;
+	if (*gw)
+		rt->hop[0].gw = A(gw);
+	return 1;
+}
+
+int __wrap_nl_addrs(int fd, int family, unsigned index, struct nl_ifaddr *a,
+		    int max)
+{
+	int f = family == AF_INET6;
+
+	(void)fd;
+	EXPECT(index == 7 && max >= 4);
+	memcpy(a, host.a[f], sizeof(host.a[f]));
+	return host.na[f];
+}
+
+ssize_t __wrap_read_file(const char *path, char *buf, size_t size)
+{
+	EXPECT_STR(path, "/etc/resolv.conf");
+	(void)buf;
+	(void)size;
+	return -ENOENT;
+}
+
+int __wrap_access(const char *path, int mode)
+{
+	(void)path;
+	(void)mode;
+	return host.no_ipv6 ? -1 : 0;
+}
+
+char *__wrap_if_indextoname(unsigned index, char *name)
+{
+	EXPECT_EQ(index, 7);
+	return strcpy(name, "lan0");
+}
+
+static void has(const char *s, int prefix, uint8_t scope, uint32_t flags)
+{
+	union addr a = A(s);
+	int f = !addr_is4(&a);
+
+	host.a[f][host.na[f]++] = (struct nl_ifaddr){
+		.addr = a, .peer = a, .index = 7, .prefix = (uint8_t)prefix,
+		.scope = scope, .flags = flags };
+}
+
+static void full_host(void)
+{
+	memset(&host, 0, sizeof(host));
+	host.gw[GUEST_V4] = "192.0.2.1";
+	host.gw[GUEST_V6] = "fe80::9";
+	has("192.0.2.2", 24, RT_SCOPE_UNIVERSE, 0);
+	has("2001:db8::2", 64, RT_SCOPE_UNIVERSE, 0);
+	has("fe80::2", 64, RT_SCOPE_LINK, 0);
+}
+
+/* fill() - With these options, separated by blanks */
+static void fill(const char *line)
+{
+	static char text[512], *argv[32];
+	char *p;
+	int n = 0;
+
+	snprintf(text, sizeof(text), "/usr/bin/pasta -q %s 1", line);
+	for (p = strtok(text, " "); p; p = strtok(NULL, " "))
+		argv[n++] = p;
+	argv[n] = NULL;
+	conf_parse(&c, n, argv);
+	host_fill(&c);
+}
+
+/* given() - What a family got; "" for none. True if all of it is right */
+static bool given(enum guest_family f, bool local, const char *addr, int prefix,
+		  const char *gw, const char *our)
+{
+	const struct guest_net *net = &c.guest.net[f];
+	union addr none = ADDR_NONE;
+	union addr want_addr = *addr ? A(addr) : none;
+	union addr want_gw = *gw ? A(gw) : none;
+	union addr want_our = *our ? A(our) : none;
+
+	EXPECT_EQ(c.template_ifi[f], local ? 0 : 7);
+	return EXPECT(net->on) && EXPECT_EQ(net->local, local) &&
+	       EXPECT(addr_eq(&net->addr, &want_addr)) &&
+	       EXPECT_EQ(net->prefix, prefix) &&
+	       EXPECT(addr_eq(&net->gw, &want_gw)) &&
+	       EXPECT(addr_eq(&net->our, &want_our)) &&
+	       EXPECT(addr_eq(&c.fwd.net[f].map_host_loopback, &want_gw));
+}
+
+#define LOCAL4	given(GUEST_V4, true, "169.254.2.1", 16, "169.254.2.2",	\
+		      "169.254.2.2")
+#define LOCAL6	given(GUEST_V6, true, "", 64, "fe80::1", "fe80::1")
+#define FULL4	given(GUEST_V4, false, "192.0.2.2", 24, "192.0.2.1",	\
+		      "192.0.2.1")
+#define FULL6	given(GUEST_V6, false, "2001:db8::2", 64, "fe80::9", "fe80::9")
+
+static void test_local(void)
+{
+	group("local mode, for each family");
+	full_host();
+	fill("");
+	EXPECT(FULL4 && FULL6);
+	EXPECT(c.guest.dhcp && c.guest.dhcpv6 && c.guest.ndp && c.guest.ra);
+	EXPECT_STR(c.ns_ifname, "lan0");
+	memset(&host, 0, sizeof(host));
+	fill("");
+	EXPECT(LOCAL4 && LOCAL6);
+	EXPECT(c.guest.dhcp && !c.guest.dhcpv6 && c.guest.ndp && c.guest.ra);
+	EXPECT(!c.copy_addrs[0] && !c.copy_routes[0]);
+	EXPECT(!c.copy_addrs[1] && !c.copy_routes[1]);
+	EXPECT_STR(c.ns_ifname, "tap0");
+	full_host();
+	host.gw[GUEST_V4] = NULL;
+	fill("");
+	EXPECT(LOCAL4 && FULL6);
+	EXPECT(!c.copy_addrs[GUEST_V4] && c.copy_addrs[GUEST_V6]);
+	EXPECT_STR(c.ns_ifname, "lan0");
+	full_host();
+	host.na[GUEST_V4] = 0;		/* a route, but no address */
+	fill("");
+	EXPECT(LOCAL4 && FULL6);
+	full_host();
+	host.gw[GUEST_V6] = NULL;
+	fill("");
+	EXPECT(FULL4 && LOCAL6);
+	full_host();
+	host.na[GUEST_V6] = 1;		/* no link-local address */
+	fill("");
+	EXPECT(FULL4 && LOCAL6);
+	full_host();
+	has("fe80::3", 64, RT_SCOPE_LINK, 0);
+	host.a[GUEST_V6][0] = host.a[GUEST_V6][2];	/* nothing else */
+	fill("");
+	EXPECT(FULL4 && LOCAL6);
+
+	group("local mode does as it is told");
+	memset(&host, 0, sizeof(host));
+	fill("-a 10.0.0.5");
+	given(GUEST_V4, true, "10.0.0.5", 8, "169.254.2.2", "169.254.2.2");
+	fill("-a 192.0.2.7 -n 28 -g 192.0.2.14");
+	given(GUEST_V4, true, "192.0.2.7", 28, "192.0.2.14", "192.0.2.14");
+	EXPECT(LOCAL6);
+	fill("-a 192.0.2.7/30");
+	given(GUEST_V4, true, "192.0.2.7", 30, "169.254.2.2", "169.254.2.2");
+	fill("-n 24");
+	given(GUEST_V4, true, "169.254.2.1", 24, "169.254.2.2", "169.254.2.2");
+	fill("-g 169.254.2.9");
+	given(GUEST_V4, true, "169.254.2.1", 16, "169.254.2.9", "169.254.2.9");
+	fill("-a fd00::5");
+	given(GUEST_V6, true, "fd00::5", 64, "fe80::1", "fe80::1");
+	EXPECT(c.guest.dhcpv6);
+	EXPECT(LOCAL4);
+	fill("-g fe80::77");
+	given(GUEST_V6, true, "", 64, "fe80::77", "fe80::77");
+	fill("-g fd00::77");
+	given(GUEST_V6, true, "", 64, "fd00::77", "fe80::1");
+
+	group("no IPv6 in the kernel");
+	full_host();
+	host.no_ipv6 = true;
+	fill("");
+	EXPECT(FULL4 && !c.guest.net[GUEST_V6].on);
+	EXPECT(!c.guest.ndp && !c.guest.ra && !c.guest.dhcpv6);
+}
+
+static void test_template(void)
+{
+	group("options instead of the template's");
+	full_host();
+	fill("-a 10.1.2.3 -g 10.1.2.1");
+	given(GUEST_V4, false, "10.1.2.3", 8, "10.1.2.1", "10.1.2.1");
+	fill("-a 172.16.0.1");
+	EXPECT_EQ(c.guest.net[GUEST_V4].prefix, 16);
+	fill("-a 192.168.0.1");
+	EXPECT_EQ(c.guest.net[GUEST_V4].prefix, 24);
+	fill("-a 240.0.0.1");
+	EXPECT_EQ(c.guest.net[GUEST_V4].prefix, 32);
+	fill("-n 255.255.255.128");
+	given(GUEST_V4, false, "192.0.2.2", 25, "192.0.2.1", "192.0.2.1");
+	fill("-g 2001:db8::1");		/* then we have its own link-local */
+	given(GUEST_V6, false, "2001:db8::2", 64, "2001:db8::1", "fe80::2");
+	host.na[GUEST_V6] = 0;
+	has("fe80::2", 64, RT_SCOPE_LINK, 0);
+	fill("-a fd00::9");
+	given(GUEST_V6, false, "fd00::9", 64, "fe80::9", "fe80::9");
+
+	group("the longest prefix, and what does not count");
+	full_host();
+	host.na[0] = host.na[1] = 0;
+	has("169.254.9.9", 30, RT_SCOPE_LINK, 0);
+	has("10.0.0.1", 8, RT_SCOPE_UNIVERSE, 0);
+	has("10.0.0.2", 16, RT_SCOPE_UNIVERSE, 0);
+	has("10.0.0.3", 24, RT_SCOPE_UNIVERSE, IFA_F_DEPRECATED);
+	has("fe80::2", 64, RT_SCOPE_LINK, 0);
+	has("2001:db8::7", 64, RT_SCOPE_UNIVERSE, IFA_F_TEMPORARY);
+	has("2001:db8::8", 64, RT_SCOPE_UNIVERSE, 0);
+	has("2001:db8::9", 128, RT_SCOPE_UNIVERSE, IFA_F_DADFAILED);
+	fill("");
+	given(GUEST_V4, false, "10.0.0.2", 16, "192.0.2.1", "192.0.2.1");
+	given(GUEST_V6, false, "2001:db8::8", 64, "fe80::9", "fe80::9");
+
+	group("no gateway: the address stays, DHCP and mapping do not");
+	full_host();
+	host.gw[0] = host.gw[1] = "";
+	fill("");
+	given(GUEST_V4, false, "192.0.2.2", 24, "", "");
+	given(GUEST_V6, false, "2001:db8::2", 64, "", "fe80::2");
+	EXPECT(!c.guest.dhcp && c.guest.dhcpv6 && c.guest.ra);
+	fill("-g 192.0.2.1");
+	EXPECT(FULL4 && c.guest.dhcp);
+	host.gw[0] = "fe80::1";		/* RFC 8950 */
+	fill("");
+	given(GUEST_V4, false, "192.0.2.2", 24, "", "");
+
+	group("services that were not wanted");
+	full_host();
+	fill("--no-dhcp --no-dhcpv6 --no-ra");
+	EXPECT(!c.guest.dhcp && !c.guest.dhcpv6 && c.guest.ndp && !c.guest.ra);
+	fill("--no-ndp");
+	EXPECT(c.guest.dhcp && !c.guest.ndp && !c.guest.ra);
+	fill("--config-net");
+	EXPECT(c.guest.ndp && !c.guest.ra);
+	fill("-4");
+	EXPECT(FULL4 && !c.guest.net[GUEST_V6].on && !c.guest.ndp);
+	fill("-6");
+	EXPECT(FULL6 && !c.guest.net[GUEST_V4].on && !c.guest.dhcp);
+}
+
 int main(void)
 {
 	test_parse();
 	test_spoil();
 	test_apply();
+	test_local();
+	test_template();
 	return done();
 }

@@ -8,12 +8,12 @@
 #include "util.h"
 #include "wire.h"
 
-static uint8_t frame[1024];
+static uint8_t frame[66000];
 
 /* The request to be sent */
 static struct ask {
 	uint8_t bootp[240];
-	uint8_t opt[600];
+	uint8_t opt[65000];
 	struct writer w;		/* of opt */
 	const char *src, *dst;
 	uint16_t sport, dport;
@@ -77,8 +77,7 @@ static void no_answer(void)
 }
 
 /* reply_to() - The fixed part as it must be; its options must be @want */
-static void reply_to(const uint8_t *want, size_t len, const char *dst,
-		     uint16_t port)
+static void reply_to(const uint8_t *want, size_t len, const char *dst)
 {
 	union addr d = A(dst), our = A("192.0.2.1");
 	static const uint8_t yiaddr[] = { 192, 0, 2, 2 };
@@ -93,7 +92,7 @@ static void reply_to(const uint8_t *want, size_t len, const char *dst,
 	EXPECT(addr_eq(&f.src, &our) && addr_eq(&f.dst, &d));
 	EXPECT_EQ(f.ttl, 255);
 	EXPECT_EQ(wire_be(f.l4, 2), 67);
-	EXPECT_EQ(wire_be(f.l4 + 2, 2), port);
+	EXPECT_EQ(wire_be(f.l4 + 2, 2), 68);
 
 	memcpy(fixed + 4, ask.bootp + 4, 4);		/* xid */
 	memcpy(fixed + 10, ask.bootp + 10, 6);		/* flags, ciaddr */
@@ -113,7 +112,7 @@ static void reply_to(const uint8_t *want, size_t len, const char *dst,
 
 static void reply(const uint8_t *want, size_t len)
 {
-	reply_to(want, len, "192.0.2.2", 68);
+	reply_to(want, len, "192.0.2.2");
 }
 
 #define TYPE(t)	53, 1, t
@@ -184,19 +183,24 @@ static void messages(void)
 	group("destinations");
 	request(1);
 	ask.bootp[10] = 0x80;
-	reply_to(offer, sizeof(offer), "255.255.255.255", 68);
+	reply_to(offer, sizeof(offer), "255.255.255.255");
 	request(3);
 	memcpy(ask.bootp + 12, own.b + 12, 4);	/* ciaddr */
 	ask.src = "192.0.2.50";
 	ask.dst = "192.0.2.1";
 	reply(ack, sizeof(ack));
 	request(1);
-	memcpy(ask.bootp + 24, own.b + 12, 4);	/* giaddr */
-	reply_to(offer, sizeof(offer), "192.0.2.50", 67);
+	memcpy(ask.bootp + 24, own.b + 12, 4);	/* giaddr: a relay */
+	no_answer();
 	memset(ask.bootp + 24, 255, 4);
 	no_answer();
 	memcpy(ask.bootp + 24, "\x7f\0\0\1", 4);
 	no_answer();
+	for (i = 24; i < 28; i++) {
+		request(3);
+		ask.bootp[i] = 1;
+		no_answer();
+	}
 
 	group("an answer resets the address seen");
 	guest_saw(guest_mac, &own);
@@ -395,6 +399,77 @@ static void room(void)
 	EXPECT_EQ(find(&f, 81, &val), -1);
 }
 
+/* optlens() - Every option with every length, there and cut short */
+static void optlens(void)
+{
+	static const uint8_t ours[255] = { 192, 0, 2, 1 };
+	struct guest g = wire_facts();
+	unsigned code, len;
+
+	group("options of every length");
+	wire_start(&g);
+	for (code = 1; code < 255; code++) {
+		for (len = 0; len < 256; len++) {
+			bool ok = true;
+
+			if (code == 53 || code == 52)	/* 192 as a value */
+				ok = false;
+			else if (code == 54)
+				ok = len == 4;
+			else if (code == 80)
+				ok = !len;
+			request(code == 53 ? 0 : 3);
+			opt((uint8_t)code, len, ours);
+			if (ok)
+				reply(ack, sizeof(ack));
+			else
+				no_answer();
+			if (!len)
+				continue;
+			request(code == 53 ? 0 : 3);
+			wr_u8(&ask.w, (uint8_t)code);
+			wr_u8(&ask.w, (uint8_t)len);
+			wr_put(&ask.w, ours, len - 1);
+			no_answer();
+		}
+		request(3);
+		wr_u8(&ask.w, (uint8_t)code);
+		no_answer();
+	}
+
+	group("fixed fields of every value");
+	for (code = 0; code < 3; code++) {	/* op, htype, hlen */
+		for (len = 0; len < 256; len++) {
+			request(1);
+			if (ask.bootp[code] == len)
+				continue;
+			ask.bootp[code] = (uint8_t)len;
+			no_answer();
+		}
+	}
+	for (code = 236; code < 240; code++) {
+		for (len = 0; len < 256; len++) {
+			request(1);
+			if (ask.bootp[code] == len)
+				continue;
+			ask.bootp[code] = (uint8_t)len;
+			no_answer();
+		}
+	}
+
+	group("oversized requests");
+	request(1);
+	wr_zero(&ask.w, 60000);
+	reply(offer, sizeof(offer));
+	opt(61, 255, ours);
+	while (ask.w.len < 64000)
+		opt(61, 255, ours);
+	reply(offer, sizeof(offer));
+	while (ask.w.len < 64900)
+		opt(55, 1, ours);
+	no_answer();
+}
+
 static void malformed(void)
 {
 	static const uint8_t v[8] = { 1, 2, 3, 4 };
@@ -502,6 +577,7 @@ int main(void)
 	messages();
 	options();
 	room();
+	optlens();
 	malformed();
 	return done();
 }

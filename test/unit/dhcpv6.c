@@ -102,6 +102,8 @@ static bool input(void)
 	wr_put(&w, ask.msg, len);
 	EXPECT(wr_ok(&w));
 	EXPECT_EQ(wire_pkt(&p, &w, ask.elem), HDR_OK);
+	/* The transaction id is the flow, in so far as it has room there */
+	wire_flow = wire_be(ask.msg + 1, 3) & 0xfffff;
 	return dhcpv6_input(&p);
 }
 
@@ -704,7 +706,8 @@ static void malformed(void)
 		else
 			no_answer();
 		nested(5, (uint16_t)n, n);
-		if (n >= 24)		/* the address is :: */
+		/* The address is ::, and options of code 0 may follow */
+		if (n >= 24 && n % 4 == 0)
 			ANSWER(REPLY, SID, IA(1), CID);
 		else
 			no_answer();
@@ -721,6 +724,23 @@ static void malformed(void)
 
 	group("options that reach into others");
 	for (n = 0; n < 300; n++) {
+		/* Out of an address, though there is room in its IA */
+		request(REQUEST);
+		wr_be16(&ask.w, 3);
+		wr_be16(&ask.w, 12 + 4 + 24 + 4 + 8 + 4 + 300);
+		wr_be32(&ask.w, 1);
+		wr_zero(&ask.w, 8);
+		wr_be16(&ask.w, 5);
+		wr_be16(&ask.w, 24 + 4 + 8);
+		wr_zero(&ask.w, 24);
+		wr_be16(&ask.w, 13);
+		wr_be16(&ask.w, (uint16_t)n);
+		wr_zero(&ask.w, 8);
+		opt(99, junk, 300);
+		if (n == 0 || n == 4 || n == 8)
+			ANSWER(REPLY, SID, IA(1), CID);
+		else
+			no_answer();
 		nested(5, (uint16_t)n, 24);
 		if (n == 24)
 			ANSWER(REPLY, SID, IA(1), CID);

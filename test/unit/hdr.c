@@ -468,6 +468,7 @@ static void extensions(void)
 	ext[0] = IPPROTO_UDP;
 	ext[7] = 77;
 	EXPECT_EQ(with_ext(&p, IPPROTO_FRAGMENT, ext, 8), HDR_OK);
+	EXPECT(p.fragment);
 	EXPECT(p.dport == 2222);
 	ext[3] = 0x06;					/* reserved bits */
 	EXPECT_EQ(with_ext(&p, IPPROTO_FRAGMENT, ext, 8), HDR_OK);

@@ -28,7 +28,8 @@ static void note(char who, const struct pkt *p, unsigned n)
 	size_t at = strlen(calls);
 	unsigned i;
 
-	snprintf(calls + at, sizeof(calls) - at, "%c%u ", who, n);
+	snprintf(calls + at, sizeof(calls) - at, "%c%u%s ", who, n,
+		 p->fragment ? "f" : "");
 	for (i = 1; i < n; i++) {
 		EXPECT(p[i].proto == p->proto && p[i].sport == p->sport &&
 		       p[i].dport == p->dport);
@@ -303,7 +304,7 @@ static void test_fragments(void)
 	fragment(800, false, 100);
 	tcp(g, x, 1);
 	tcp(g, x, 1);
-	EXPECT_STR(handled(), "T1 T1 U1 T2 ");
+	EXPECT_STR(handled(), "T1 T1 U1f T2 ");
 	EXPECT_EQ(input_counters()->fragments, 2);
 	EXPECT_EQ(frag_pending(), 0);
 }

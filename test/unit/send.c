@@ -17,8 +17,10 @@ static void both(const char *src, const char *dst, size_t len)
 	struct wire_frame f;
 	bool v4 = addr_is4(&d);
 
-	EXPECT(send_udp(&s, 67, &d, 68, 17, NULL, data, len));
+	EXPECT(send_udp(&s, 67, &d, 68, 17, 0x12345, NULL, data, len));
+	wire_flow = 0x12345;
 	if (EXPECT(wire_pop(&f))) {
+		wire_flow = 0;
 		EXPECT_MEM(f.b, guest_mac, 6);
 		EXPECT(addr_eq(&f.src, &s) && addr_eq(&f.dst, &d));
 		EXPECT_EQ(f.proto, IPPROTO_UDP);
@@ -30,7 +32,7 @@ static void both(const char *src, const char *dst, size_t len)
 
 	if (len < 8)
 		return;
-	EXPECT(send_icmp(&s, &d, 255, bcast_mac, data, len));
+	EXPECT(send_icmp(&s, &d, 255, NULL, bcast_mac, data, len));
 	if (EXPECT(wire_pop(&f))) {
 		EXPECT_MEM(f.b, bcast_mac, 6);
 		EXPECT_EQ(f.proto, v4 ? IPPROTO_ICMP : IPPROTO_ICMPV6);
@@ -58,7 +60,7 @@ static void fragments(const char *src, const char *dst, size_t len,
 
 	g.mtu = mtu;
 	wire_start(&g);
-	EXPECT(send_icmp(&s, &d, 255, NULL, data, len));
+	EXPECT(send_icmp(&s, &d, 255, NULL, NULL, data, len));
 	while (more && EXPECT(wire_pop(&f))) {
 		const uint8_t *p = v4 ? f.ip + 20 : f.ip + 48;
 		uint32_t word = v4 ? wire_be(f.ip + 6, 2) << 3 :
@@ -181,29 +183,29 @@ static void limits(void)
 	group("what does not fit, or finds no room");
 	g.mtu = 0;
 	wire_start(&g);
-	EXPECT(!send_udp(&s4, 1, &d4, 2, 1, NULL, data, 65508));
-	EXPECT(!send_udp(&s6, 1, &d6, 2, 1, NULL, data, 65488));
-	EXPECT(!send_icmp(&s4, &d4, 1, NULL, data, 65516));
-	EXPECT(!send_icmp(&s4, &d4, 1, NULL, data, 7));
-	EXPECT(!send_udp(&s4, 1, &d6, 2, 1, NULL, data, 8));
-	EXPECT(!send_icmp(&s6, &d4, 1, NULL, data, 8));
+	EXPECT(!send_udp(&s4, 1, &d4, 2, 1, 0, NULL, data, 65508));
+	EXPECT(!send_udp(&s6, 1, &d6, 2, 1, 0, NULL, data, 65488));
+	EXPECT(!send_icmp(&s4, &d4, 1, NULL, NULL, data, 65516));
+	EXPECT(!send_icmp(&s4, &d4, 1, NULL, NULL, data, 7));
+	EXPECT(!send_udp(&s4, 1, &d6, 2, 1, 0, NULL, data, 8));
+	EXPECT(!send_icmp(&s6, &d4, 1, NULL, NULL, data, 8));
 	EXPECT(wire_silent());
 
 	fake_knobs()->slots = 0;
-	EXPECT(!send_icmp(&s4, &d4, 1, NULL, data, 8));
+	EXPECT(!send_icmp(&s4, &d4, 1, NULL, NULL, data, 8));
 	fake_knobs()->slots = -1;
 	fake_knobs()->accept = 0;
-	EXPECT(!send_icmp(&s4, &d4, 1, NULL, data, 8));
+	EXPECT(!send_icmp(&s4, &d4, 1, NULL, NULL, data, 8));
 	fake_knobs()->accept = -1;
 	fake_knobs()->last_room = 99;
-	EXPECT(!send_icmp(&s4, &d4, 1, NULL, data, 108));
+	EXPECT(!send_icmp(&s4, &d4, 1, NULL, NULL, data, 108));
 	EXPECT(wire_silent());
-	EXPECT(send_icmp(&s4, &d4, 1, NULL, data, 107));
+	EXPECT(send_icmp(&s4, &d4, 1, NULL, NULL, data, 107));
 	EXPECT(wire_pop(&f));
 	fake_knobs()->last_room = 0;
 	fake_knobs()->caps.max_frame = 59;
-	EXPECT(!send_eth(0x0806, NULL, data, 46));
-	EXPECT(!send_icmp(&s4, &d4, 1, NULL, data, 8));
+	EXPECT(!send_eth(0x0806, NULL, NULL, data, 46));
+	EXPECT(!send_icmp(&s4, &d4, 1, NULL, NULL, data, 8));
 	EXPECT(wire_silent());
 
 	/* Offloads of the port are no reason to leave checksums out */
@@ -226,7 +228,7 @@ static void limits(void)
 	for (i = 0; i < 100; i++) {
 		size_t len = (size_t)i, j;
 
-		EXPECT(send_eth(0x0806, NULL, data, len));
+		EXPECT(send_eth(0x0806, NULL, NULL, data, len));
 		if (!EXPECT(wire_pop(&f)))
 			break;
 		EXPECT_EQ(f.len, len < 46 ? 60 : 14 + len);
@@ -268,7 +270,7 @@ int main(void)
 		for (i = 0; i < 65536; i++) {
 			const uint8_t v[2] = { (uint8_t)(i >> 8), (uint8_t)i };
 
-			EXPECT(send_udp(&s, 1, &d, 2, 1, NULL, v, 2));
+			EXPECT(send_udp(&s, 1, &d, 2, 1, 0, NULL, v, 2));
 			EXPECT(wire_pop(&f));
 			zeros += wire_be(f.l4 + 6, 2) == 0xffff;
 		}

@@ -23,6 +23,11 @@ static const uint8_t our_mac[6] = { 0x9a, 0x55, 0x9a, 0x55, 0x9a, 0x55 };
 static const uint8_t guest_mac[6] = { 0x52, 0x54, 0, 0x12, 0x34, 0x56 };
 static const uint8_t bcast_mac[6] = { 255, 255, 255, 255, 255, 255 };
 
+/* From whom the next frame to the guest must come */
+static const uint8_t *wire_smac = our_mac;
+/* and with which IPv6 flow label */
+static uint32_t wire_flow;
+
 static inline union addr A(const char *s)
 {
 	union addr a = ADDR_NONE;
@@ -180,7 +185,7 @@ static inline bool wire_pop(struct wire_frame *f)
 		return false;
 	EXPECT(f->len >= 60);
 	EXPECT(!info.gso && !info.csum_partial);
-	EXPECT_MEM(f->b + 6, our_mac, 6);
+	EXPECT_MEM(f->b + 6, wire_smac, 6);
 	if (wire_be(f->b + 12, 2) == 0x0806)
 		return true;
 
@@ -206,7 +211,7 @@ static inline bool wire_pop(struct wire_frame *f)
 		EXPECT_EQ(wire_be(f->ip + 4, 4), 0x4000);
 	} else {
 		EXPECT_EQ(wire_be(f->b + 12, 2), 0x86dd);
-		EXPECT_EQ(wire_be(f->ip, 4), 0x60000000U);
+		EXPECT_EQ(wire_be(f->ip, 4), 0x60000000U | wire_flow);
 		len = wire_be(f->ip + 4, 2);
 		EXPECT_EQ(f->len, 54 + len);
 		f->proto = f->ip[6];
