@@ -56,12 +56,15 @@
 #define EVENTS_MAX	64
 #define RUN_BUDGET	64U	/* flows of a list per turn */
 #define LATER_MAX	64	/* that wait for a moment of rest */
+#define HELD_MIN	2U	/* frames held back that may wait for others */
+#define HELD_TURNS	8U	/* ... for so many turns */
 
 static struct {
 	struct conf	conf;
 	int		tap_fd, signal_fd, pid_fd;
 	int		listen_fd;	/* where guests connect, or -1 */
 	bool		served;		/* one has connected */
+	unsigned	unflushed;	/* turns that held frames back */
 	int		ready_fd;	/* tells the waiting parent; -1 */
 	int		null_fd;	/* /dev/null, opened while it is there */
 	bool		end;
@@ -240,6 +243,17 @@ static void guest_turn(const struct ev_event *ev, int n)
 		input_ready((union ev_ref){ .type = EV_TAP }, EPOLLIN);
 }
 
+/* Frames that are held may wait for more of their kind, which saves a system
+ * call and a wake-up of the guest, but not for long. A single one is an answer
+ * that somebody waits for */
+static void flush(int events)
+{
+	if (events && tap_held() >= HELD_MIN && ++self.unflushed < HELD_TURNS)
+		return;
+	self.unflushed = 0;
+	tap_flush();
+}
+
 static void turn(void)
 {
 	struct ev_event ev[EVENTS_MAX];
@@ -249,7 +263,8 @@ static void turn(void)
 	int n, i;
 
 	later = flow_listed(FLOW_LATER);
-	busy = later || tap_backlog() || (flow_listed(FLOW_RUN) && tap_room());
+	busy = later || self.unflushed || tap_backlog() ||
+	       (flow_listed(FLOW_RUN) && tap_room());
 	n = ev_wait(ev, EVENTS_MAX, busy ? 0 : timer_next_ms());
 	clock_update();
 	guest_turn(ev, n);
@@ -263,11 +278,13 @@ static void turn(void)
 		if (t->kind < TM_KINDS && on_timer[t->kind])
 			on_timer[t->kind](t);
 	}
-	if (tap_room())
+	if (tap_room()) {
 		run(FLOW_RUN);
+		udp_room();
+	}
 	if (!n || later > LATER_MAX)
 		run(FLOW_LATER);
-	tap_flush();
+	flush(n);
 	flow_reap();
 	if (tap_lost()) {
 		guest_gone();

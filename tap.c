@@ -125,6 +125,11 @@ void tap_flush(void)
 	tap.ops->flush();
 }
 
+unsigned tap_held(void)
+{
+	return tap.ops->held ? tap.ops->held() : 0;
+}
+
 bool tap_lost(void)
 {
 	return tap.ops->lost();

@@ -87,6 +87,7 @@ struct tap_ops {
 	bool (*lost)(void);
 	bool (*backlog)(void);		/* NULL: never */
 	bool (*room)(void);		/* NULL: always */
+	unsigned (*held)(void);		/* NULL: none */
 };
 
 struct tap_counters {
@@ -119,8 +120,11 @@ int tap_reserve(struct tap_slot *s, int max, size_t hdrlen, size_t datalen);
 /* tap_commit() - See C3; @n is what tap_reserve() returned */
 int tap_commit(struct tap_slot *s, int n, int used, bool more);
 
-/* tap_flush() - End of turn: hand over what was held back */
+/* tap_flush() - Hand over what was held back: before sleeping, at the latest */
 void tap_flush(void);
+
+/* tap_held() - Frames that wait for a flush (or for room, after it) */
+unsigned tap_held(void);
 
 /* tap_lost() - The guest's end has gone: this device, or this connection */
 bool tap_lost(void);

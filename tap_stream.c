@@ -63,6 +63,7 @@ static struct {
 
 	uint8_t		carry[CARRY_SIZE];
 	size_t		carried, carry_at;	/* end, and start, of it */
+	unsigned	held;			/* whole frames in it */
 
 	struct iovec	tx_iov[TX_IOV];
 	uint64_t	tx_lost;
@@ -112,6 +113,7 @@ void tap_stream_detach(void)
 	stream.lost = stream.full = false;
 	stream.at = stream.end = 0;
 	stream.carried = stream.carry_at = 0;
+	stream.held = 0;
 }
 
 bool tap_stream_serving(void)
@@ -291,6 +293,7 @@ static bool hold(const struct tap_slot *s, int used)
 		return false;
 	for (i = 0; i < used; i++)
 		carry(iov, gather(&s[i], iov), 0);
+	stream.held += (unsigned)used;
 	return true;
 }
 
@@ -326,6 +329,7 @@ static ssize_t push(unsigned n, size_t len)
 		return -1;
 	}
 	stream.carried = stream.carry_at = 0;
+	stream.held = 0;
 	return sent - (ssize_t)first;
 }
 
@@ -366,6 +370,11 @@ static void stream_flush(void)
 		push(1, 0);
 }
 
+static unsigned stream_held(void)
+{
+	return stream.held;
+}
+
 static void stream_caps(struct tap_caps *caps)
 {
 	*caps = (struct tap_caps){ .max_frame = FRAME_MAX };
@@ -386,4 +395,5 @@ const struct tap_ops tap_stream_ops = {
 	.lost		= stream_lost,
 	.backlog	= stream_backlog,
 	.room		= stream_room,
+	.held		= stream_held,
 };

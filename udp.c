@@ -19,8 +19,8 @@
  * A flow between two sockets (udp_splice.c) is read in the same way, and sent
  * on by udp_out.c from where it was read.
  *
- * Nothing is queued here: what the other side has no room for is lost, as on
- * a wire.
+ * Nothing is queued here: what the guest has no room for stays in the socket
+ * (and what that has no room for is lost, as on a wire).
  */
 #include "udp.h"
 
@@ -53,6 +53,7 @@
 #define BATCH_BYTES	(512U << 10)	/* ... and about so much, that it stays in
 					 * the caches and needs little memory */
 #define ROUNDS		4		/* full batches per event */
+#define WAITING_MAX	256		/* sockets with datagrams, but no room */
 
 #define IOV_MAX_	1024U		/* UIO_MAXIOV */
 #define HDR_LEN		(ETH_HLEN_ + IP6_HLEN + UDP_HLEN)
@@ -84,6 +85,8 @@ static struct {
 	unsigned	batch;			/* for the next reading */
 	uint8_t		*copy;			/* arena, see rx_copy() */
 	uint64_t	dropped;
+	union ev_ref	waiting[WAITING_MAX];	/* see no_room() */
+	unsigned	nwaiting;
 
 	struct tap_slot	slot[BATCH];
 	struct rx_msg	rx[BATCH];
@@ -536,15 +539,40 @@ static void rx_setup(unsigned n, bool names)
 	}
 }
 
-/* discard() - The guest has no room: a wire would lose these, too */
-static void discard(int fd)
+/* no_room() - The guest takes nothing now: its datagrams may wait in the socket,
+ * of which nothing is heard until udp_room(). If nobody is there, or too many
+ * wait already, they are lost, as on a wire */
+static void no_room(int fd, union ev_ref ref)
 {
 	unsigned i;
 	char c;
 
+	if (guest()->mac_known && udp.nwaiting < WAITING_MAX &&
+	    !ev_mod(fd, 0, ref)) {
+		udp.waiting[udp.nwaiting++] = ref;
+		return;
+	}
 	for (i = 0; i < BATCH; i++, udp.dropped++)
 		if (recv(fd, &c, 0, MSG_DONTWAIT) < 0)
 			break;
+}
+
+void udp_room(void)
+{
+	while (udp.nwaiting) {
+		union ev_ref ref = udp.waiting[--udp.nwaiting];
+		const struct listener *l = NULL;
+		union flow *f = NULL;
+
+		if (ref.type == EV_UDP)
+			f = flow_at(ref);
+		else
+			l = listener_at(ref);
+		if (f && f->h.type == FLOW_UDP && f->udp.sock[ref.side] >= 0)
+			(void)ev_mod(f->udp.sock[ref.side], EPOLLIN, ref);
+		else if (l)
+			(void)ev_mod(l->fd, EPOLLIN, ref);
+	}
 }
 
 /* rx_whose() - Fill in length, flow and so on of @n messages */
@@ -639,7 +667,7 @@ static void rx_adapt(unsigned got)
  * Return: true if there may be more
  */
 static bool rx_batch(int fd, union flow *f, const struct listener *l,
-		     uint32_t index)
+		     union ev_ref ref)
 {
 	const struct tap_caps *caps;
 	int n, got, e;
@@ -648,7 +676,7 @@ static bool rx_batch(int fd, union flow *f, const struct listener *l,
 
 	n = rx_reserve(f, l, &apart);
 	if (n <= 0) {
-		discard(fd);
+		no_room(fd, ref);
 		return false;
 	}
 
@@ -664,7 +692,7 @@ static bool rx_batch(int fd, union flow *f, const struct listener *l,
 		return true;
 	}
 
-	rx_whose((unsigned)got, f, l, index);
+	rx_whose((unsigned)got, f, l, ref.index);
 	rx_spliced((unsigned)got, l);
 	i = 0;
 	if (!apart) {
@@ -694,7 +722,7 @@ void udp_listen_ready(union ev_ref ref, uint32_t mask)
 		udp_errors(l->fd, NULL, l);
 	if (!(mask & EPOLLIN))
 		return;
-	for (i = 0; i < ROUNDS && rx_batch(l->fd, NULL, l, ref.index); i++)
+	for (i = 0; i < ROUNDS && rx_batch(l->fd, NULL, l, ref); i++)
 		;
 }
 
@@ -713,6 +741,6 @@ void udp_sock_ready(union ev_ref ref, uint32_t mask)
 		udp_errors(fd, f, NULL);
 	if (!(mask & EPOLLIN))
 		return;
-	for (i = 0; i < ROUNDS && rx_batch(fd, f, NULL, 0); i++)
+	for (i = 0; i < ROUNDS && rx_batch(fd, f, NULL, ref); i++)
 		;
 }

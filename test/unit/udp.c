@@ -532,11 +532,7 @@ static void merged_in(const struct family *f)
 	turn();
 	expect_datagrams(40, 1000, 300, 41);
 
-	group("no room, or not for all");
-	fake_knobs()->slots = 0;
-	host_send(s, f->lo, 4004, data, 4000);
-	turn();
-	EXPECT(!fake_pending());
+	group("not room for all");
 	fake_knobs()->slots = 1;
 	fake_knobs()->last_room = 999;
 	host_send(s, f->lo, 4004, data, 1000);
@@ -553,6 +549,46 @@ static void merged_in(const struct family *f)
 	turn();
 	fake_knobs()->elem = 0;
 	expect_datagrams(1, 1000, 0, 1);
+	close(s);
+}
+
+static void waiting(const struct family *f)
+{
+	int s = host_socket(f->lo, 7000);
+	struct ev_event event;
+
+	from_guest(f->guest, 4005, f->gw, 7000, 1, 0);
+	guest_go();
+	pattern(7000);
+
+	group("no room: they wait, and nothing is heard of them until there is");
+	fake_knobs()->slots = 0;
+	host_send(s, f->lo, 4005, data, 4000);
+	turn();
+	host_send(s, f->lo, 4005, data + 4000, 3000);
+	EXPECT_EQ(ev_wait(&event, 1, 20), 0);
+	fake_knobs()->slots = -1;
+	EXPECT_EQ(ev_wait(&event, 1, 20), 0);
+	udp_room();
+	turn();
+	EXPECT(guest_recv() && got_len == 4000);
+	EXPECT(guest_recv() && got_len == 3000);
+	udp_room();
+	EXPECT_EQ(ev_wait(&event, 1, 0), 0);
+
+	group("no guest: they are lost");
+	facts.mac_known = false;
+	guest_init(&facts);
+	fake_knobs()->slots = 0;
+	host_send(s, f->lo, 4005, data, 4000);
+	turn();
+	EXPECT_EQ(ev_wait(&event, 1, 0), 0);
+	facts.mac_known = true;
+	guest_init(&facts);
+	fake_knobs()->slots = -1;
+	udp_room();
+	turn();
+	EXPECT(!fake_pending());
 	close(s);
 }
 
@@ -835,6 +871,7 @@ int main(void)
 	for (i = 0; i < 2; i++) {
 		out_and_in(&fam[i]);
 		merged_out(&fam[i]);
+		waiting(&fam[i]);
 		merged_in(&fam[i]);
 		inbound(&fam[i]);
 		errors(&fam[i]);
