@@ -65,6 +65,7 @@ static struct {
 	int		listen_fd;	/* where guests connect, or -1 */
 	bool		served;		/* one has connected */
 	unsigned	unflushed;	/* turns that held frames back */
+	bool		udp_first;	/* the last time, with room for few */
 	int		ready_fd;	/* tells the waiting parent; -1 */
 	int		null_fd;	/* /dev/null, opened while it is there */
 	bool		end;
@@ -86,6 +87,7 @@ static void guest_gone(void)
 	info("The guest has disconnected");
 	tap_stream_detach();
 	guest_forget();
+	udp_room();		/* what waited was for this guest, not the next */
 	self.served = false;
 	self.end = self.end || self.conf.one_off;
 }
@@ -243,6 +245,18 @@ static void guest_turn(const struct ev_event *ev, int n)
 		input_ready((union ev_ref){ .type = EV_TAP }, EPOLLIN);
 }
 
+/* Those who waited for room. Either kind may take all there is, so the other
+ * one is first the next time */
+static void use_room(void)
+{
+	self.udp_first = !self.udp_first;
+	if (self.udp_first)
+		udp_room();
+	run(FLOW_RUN);
+	if (!self.udp_first)
+		udp_room();
+}
+
 /* Frames that are held may wait for more of their kind, which saves a system
  * call and a wake-up of the guest, but not for long. A single one is an answer
  * that somebody waits for */
@@ -278,10 +292,8 @@ static void turn(void)
 		if (t->kind < TM_KINDS && on_timer[t->kind])
 			on_timer[t->kind](t);
 	}
-	if (tap_room()) {
-		run(FLOW_RUN);
-		udp_room();
-	}
+	if (tap_room())
+		use_room();
 	if (!n || later > LATER_MAX)
 		run(FLOW_LATER);
 	flush(n);

@@ -557,24 +557,6 @@ static void no_room(int fd, union ev_ref ref)
 			break;
 }
 
-void udp_room(void)
-{
-	while (udp.nwaiting) {
-		union ev_ref ref = udp.waiting[--udp.nwaiting];
-		const struct listener *l = NULL;
-		union flow *f = NULL;
-
-		if (ref.type == EV_UDP)
-			f = flow_at(ref);
-		else
-			l = listener_at(ref);
-		if (f && f->h.type == FLOW_UDP && f->udp.sock[ref.side] >= 0)
-			(void)ev_mod(f->udp.sock[ref.side], EPOLLIN, ref);
-		else if (l)
-			(void)ev_mod(l->fd, EPOLLIN, ref);
-	}
-}
-
 /* rx_whose() - Fill in length, flow and so on of @n messages */
 static void rx_whose(unsigned n, union flow *f, const struct listener *l,
 		     uint32_t index)
@@ -743,4 +725,45 @@ void udp_sock_ready(union ev_ref ref, uint32_t mask)
 		return;
 	for (i = 0; i < ROUNDS && rx_batch(fd, f, NULL, ref); i++)
 		;
+}
+
+/* go_on() - With a socket that had to wait, if it is still there */
+static void go_on(union ev_ref ref)
+{
+	const struct listener *l = NULL;
+	union flow *f = NULL;
+
+	if (ref.type == EV_UDP)
+		f = flow_at(ref);
+	else
+		l = listener_at(ref);
+
+	if (f && f->h.type == FLOW_UDP && f->udp.sock[ref.side] >= 0) {
+		(void)ev_mod(f->udp.sock[ref.side], EPOLLIN, ref);
+		udp_sock_ready(ref, EPOLLIN);
+	} else if (l) {
+		(void)ev_mod(l->fd, EPOLLIN, ref);
+		udp_listen_ready(ref, EPOLLIN);
+	}
+}
+
+void udp_room(void)
+{
+	union ev_ref was[WAITING_MAX];
+	unsigned n = udp.nwaiting, i;
+
+	/* Read here and now: the room may be gone by the time of an event.
+	 * Without a guest they are only to be emptied */
+	memcpy(was, udp.waiting, n * sizeof(*was));
+	udp.nwaiting = 0;
+	for (i = 0; i < n && (tap_room() || !guest()->mac_known); i++)
+		go_on(was[i]);
+
+	/* Those that must wait again come behind those that did not get to it;
+	 * at most one for each that went on, so there is room */
+	n -= i;
+	memmove(udp.waiting + n, udp.waiting,
+		udp.nwaiting * sizeof(*udp.waiting));
+	memcpy(udp.waiting, was + i, n * sizeof(*was));
+	udp.nwaiting += n;
 }

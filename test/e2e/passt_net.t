@@ -379,28 +379,59 @@ def deaf():
             x.close()
 
 
+class NowAndThen(threading.Thread):
+    """Has a guest read its socket, or not, in turns of 20 ms."""
+
+    def __init__(self, guest):
+        super().__init__(daemon=True)
+        self.guest, self.stopped = guest, threading.Event()
+
+    def run(self):
+        while not self.stopped.wait(0.02):
+            self.guest.signal(signal.SIGUSR1)
+            self.stopped.wait(0.02)
+            self.guest.signal(signal.SIGUSR2)
+
+    def __enter__(self):
+        self.start()
+
+    def __exit__(self, *exc):
+        self.stopped.set()
+        self.join()
+
+
 def hard_of_hearing():
     """It reads now and then, and little."""
     for d in DIRS:
         name = f"{d}: client that reads now and then"
         with case(name), topo.passt(*FORWARD) as p, \
                 PumpGuest(p, "-c", "30000") as g:
-            stopped = threading.Event()
-
-            def toggle():
-                while not stopped.wait(0.02):
-                    g.signal(signal.SIGUSR1)
-                    stopped.wait(0.02)
-                    g.signal(signal.SIGUSR2)
-            t = threading.Thread(target=toggle)
             pair = tcp.pair(d, 6, p)
-            t.start()
-            try:
+            with NowAndThen(g):
                 good, text = tcp.transfer(*pair, 64 << 20)
-            finally:
-                stopped.set()
-                t.join()
             ok(good, name, text)
+
+
+def sharing():
+    """The guest takes less than TCP has for it: UDP gets its share of that."""
+    name = "UDP beside more TCP than the client reads"
+    with case(name), topo.passt(*FORWARD) as p, \
+            PumpGuest(p, "-c", "3000", mtu=1500) as g, \
+            udp.Echo(udp.udp_in(g.pid, 4, port=udp.IN + 1000)):
+        s = udp.udp_in(topo.remote, 4, REMOTE[4])
+        s.settimeout(0.5)
+        pairs = [tcp.pair("in", 4, p) for _ in range(8)]
+        load = [Forked(f, *a) for c, r in pairs for f, a in
+                ((tcp.send_blocks, (c, 1 << 40)), (tcp.recv_blocks, (r,)))]
+        with NowAndThen(g):
+            time.sleep(0.3)
+            lost = [i for i in range(20) if not udp.ask(
+                s, (HOST[4], udp.IN), b"%d" % i, tries=1)]
+        for f in load:
+            f.kill()
+        for x in (s, *(y for pair in pairs for y in pair)):
+            x.close()
+        ok(len(lost) < 4, name, f"{len(lost)} of 20 without an answer")
 
 
 topo = Topo()
@@ -414,4 +445,5 @@ reconnects()
 survives()
 deaf()
 hard_of_hearing()
+sharing()
 done()

@@ -576,6 +576,29 @@ static void waiting(const struct family *f)
 	udp_room();
 	EXPECT_EQ(ev_wait(&event, 1, 0), 0);
 
+	group("no room after all: they go on waiting");
+	fake_knobs()->slots = 0;
+	host_send(s, f->lo, 4005, data, 4000);
+	turn();
+	udp_room();
+	EXPECT_EQ(ev_wait(&event, 1, 20), 0);
+	fake_knobs()->slots = -1;
+	udp_room();			/* reads, before others take the room */
+	EXPECT(guest_recv() && got_len == 4000);
+
+	group("a guest that leaves: they are not for the next one");
+	fake_knobs()->slots = 0;
+	host_send(s, f->lo, 4005, data, 4000);
+	turn();
+	facts.mac_known = false;
+	guest_init(&facts);
+	udp_room();
+	facts.mac_known = true;
+	guest_init(&facts);
+	fake_knobs()->slots = -1;
+	turn();
+	EXPECT(!fake_pending());
+
 	group("no guest: they are lost");
 	facts.mac_known = false;
 	guest_init(&facts);
