@@ -312,8 +312,8 @@ static void turn(void)
 static void daemon_fork(void)
 {
 	int pipefd[2], status;
+	char c = '\0';
 	pid_t pid;
-	char c;
 
 	if (pipe2(pipefd, O_CLOEXEC))
 		die_perror("Cannot make a pipe");
@@ -332,13 +332,10 @@ static void daemon_fork(void)
 	close(pipefd[1]);
 	while (read(pipefd[0], &c, 1) < 0 && errno == EINTR)
 		;
-	if (waitpid(pid, &status, WNOHANG) != pid) {
-		/* It either told, and goes on, or is about to end */
-		if (!kill(pid, 0) && c == 'r')
-			_exit(0);
-		if (waitpid(pid, &status, 0) != pid)
-			_exit(1);
-	}
+	/* It told, and goes on; it may be another user's by now, whom we could
+	 * not even signal. Or else it has ended, or is about to */
+	if (waitpid(pid, &status, c == 'r' ? WNOHANG : 0) != pid)
+		_exit(c == 'r' ? 0 : 1);
 	_exit(WIFEXITED(status) && !WEXITSTATUS(status) ? 0 : 1);
 }
 

@@ -246,6 +246,21 @@ def background():
             ok(p.proc.wait(5) == 0, f"{sig.name} ends it with 0")
 
 
+def as_root():
+    """The parent may not signal a child that has become another user's."""
+    for name, opts, uid in ("root", [], 65534), \
+            ("root, --runas", ["--runas", "4321:4322"], 4321):
+        path, pidf = tmp(f"root{uid}"), tmp(f"root{uid}.pid")
+        r = topo.in_host(topo._program("PASST"), "-q", "-s", path, "-P", pidf,
+                         *opts, check=False, timeout=10)
+        pid = int(read(pidf))
+        st = read(f"/proc/{pid}/status")
+        ok(r.returncode == 0 and f"Uid:\t{uid}\t{uid}\t{uid}\t{uid}" in st and
+           "CapPrm:\t0000000000000000" in st and "Groups:\t \n" in st,
+           f"started as {name}: ready, and no longer so", r.stderr + st)
+        end(pid, signal.SIGTERM)
+
+
 def failures():
     refused("PID file that cannot be", "PID /nowhere", "-s", tmp("f1"), "-P",
             "/nowhere/pid")
@@ -466,7 +481,7 @@ def deaf():
 
 
 topo = Topo()
-for f in (given_path, default_path, permissions, background, failures, second,
-          one_off, inherited, reconnects, misbehaving, deaf):
+for f in (given_path, default_path, permissions, background, as_root,
+          failures, second, one_off, inherited, reconnects, misbehaving, deaf):
     f()
 done()
