@@ -47,7 +47,8 @@ static int unix_socket(void)
 }
 
 /* in_use() - Is somebody, or something, at @sa? 0 if not: then bind() may only
- * fail for other reasons. Else what to say, as errno */
+ * fail for other reasons. EADDRINUSE: somebody, ENOTSOCK: something; or why we
+ * cannot look */
 static int in_use(const struct sockaddr_un *sa)
 {
 	struct stat st;
@@ -59,12 +60,11 @@ static int in_use(const struct sockaddr_un *sa)
 		return ENOTSOCK;
 
 	fd = unix_socket();
-	if (!connect(fd, (const struct sockaddr *)sa, sizeof(*sa)))
-		e = EADDRINUSE;
 	/* Any other error (a full backlog, EAGAIN; a datagram socket,
 	 * EPROTOTYPE) takes somebody who serves it */
-	else if (errno != ENOENT && errno != ECONNREFUSED && errno != EACCES)
-		e = errno;
+	if (!connect(fd, (const struct sockaddr *)sa, sizeof(*sa)) ||
+	    (errno != ENOENT && errno != ECONNREFUSED && errno != EACCES))
+		e = EADDRINUSE;
 	close(fd);
 	return e;
 }
@@ -84,12 +84,18 @@ static void take_default(int fd, char path[static USOCK_PATH_LEN])
 {
 	struct sockaddr_un sa;
 	unsigned i;
+	int e;
 
 	for (i = 1; i <= DEFAULT_MAX; i++) {
 		snprintf(path, USOCK_PATH_LEN, DEFAULT_PATH, i);
 		sa = address(path);
-		if (!take(fd, &sa))
+		e = take(fd, &sa);
+		if (!e)
 			return;
+		if (e == EADDRINUSE || e == ENOTSOCK)
+			continue;
+		errno = e;			/* it would be for all */
+		die_perror("Cannot bind socket %s", path);
 	}
 	die("All of " DEFAULT_PATH " to " DEFAULT_PATH " are in use: give another path with --socket",
 	    1, DEFAULT_MAX);

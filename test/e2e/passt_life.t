@@ -139,6 +139,11 @@ def given_path():
     ok(read(path) == "precious", "... and has its content")
     os.symlink(path, tmp("link"))
     refused("nor is a link", "link socket", "-s", tmp("link"))
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as s:
+        s.bind(tmp("dgram"))
+        os.chmod(tmp("dgram"), 0o777)
+        refused("somebody else's, of another type", "dgram in use", "-s",
+                tmp("dgram"))
     refused("a directory that is not there", "/nowhere/s", "-s",
             tmp("nowhere/s"))
     refused("a directory that is not ours", "/etc/s", "-s", "/etc/s")
@@ -177,9 +182,13 @@ def default_path():
         ok(begin() == 4, "what is no socket is passed over")
         ok(inside("cat", "/tmp/passt_3.socket").stdout == "\n",
            "... and stays")
+        run("nsenter", f"--mount=/proc/{ns.pid}/ns/mnt", "chmod", "755", "/tmp")
         for p in pids:
             if alive(p):
                 end(p)
+        r = inside(prog, "-q")
+        ok(r.returncode == 1 and "in use" not in r.stderr and
+           "Permission denied" in r.stderr, "none can be made: why", r.stderr)
         stop(ns)
     finally:
         run("rm", "-r", shm)
