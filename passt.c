@@ -614,8 +614,14 @@ static void start_passt(const struct conf *c)
 	isolate_mounts(false);
 	tell_ready();
 	isolate_final(false);
-	if (c->fd >= 0)
+	if (c->fd >= 0) {
 		guest_came(c->fd);
+		/* There will be no other */
+		if (!self.served) {
+			self.end = true;
+			self.status = EXIT_FAILURE;
+		}
+	}
 }
 
 int main(int argc, char **argv)

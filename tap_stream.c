@@ -66,7 +66,6 @@ static struct {
 	unsigned	held;			/* whole frames in it */
 
 	struct iovec	tx_iov[TX_IOV];
-	uint64_t	tx_lost;
 } stream = { .fd = -1 };
 
 static const uint8_t zeros[ETH_MIN_FRAME];
