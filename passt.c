@@ -477,6 +477,7 @@ static void modules_init(const struct conf *c)
 	guest_init(&c->guest);
 	flow_init();
 	hold_init();
+	tcp_init();
 	splice_init();
 	udp_init();
 	udp_splice_init();
