@@ -64,6 +64,7 @@ static struct {
 	int		tap_fd, signal_fd, pid_fd;
 	int		listen_fd;	/* where guests connect, or -1 */
 	bool		served;		/* one has connected */
+	bool		waiting;	/* one could not be accepted */
 	unsigned	unflushed;	/* turns that held frames back */
 	int		ready_fd;	/* tells the waiting parent; -1 */
 	int		null_fd;	/* /dev/null, opened while it is there */
@@ -132,6 +133,7 @@ static void client_ready(union ev_ref ref, uint32_t mask)
 		info("A guest has connected, process %i", (int)pid);
 		guest_came(fd);
 	}
+	self.waiting = fd != -EAGAIN;
 }
 
 static void tap_ready(union ev_ref ref, uint32_t mask)
@@ -286,9 +288,10 @@ static void turn(void)
 		run(FLOW_LATER);
 	flush(n);
 	flow_reap();
-	if (tap_lost()) {
+	if (tap_lost() || (self.waiting && !self.served)) {
 		guest_gone();
-		/* For one that could not be accepted for want of descriptors */
+		/* For one that could not be accepted for want of descriptors,
+		 * of which no event will tell us again */
 		if (self.listen_fd >= 0)
 			client_ready((union ev_ref){ .u64 = 0 }, EPOLLIN);
 	}
