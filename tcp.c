@@ -191,8 +191,10 @@ static void settle(union flow *f)
 		flow_list(f, FLOW_LATER);
 		return;
 	}
+	/* When there is no room, one can stand for many; and it is not in the
+	 * way of what cannot be repeated */
 	if (t->flags & TF_ACK_NOW && t->state >= TS_SYN_RCVD &&
-	    !tcp_send_flags(f, TH_ACK))
+	    (!tap_room() || !tcp_send_flags(f, TH_ACK)))
 		flow_wake(f);
 	if (t->flags & TF_GUEST_FIN && !(t->flags & TF_HOST_SHUT) &&
 	    !t->hold.len) {
