@@ -87,6 +87,7 @@ static void guest_gone(void)
 	info("The guest has disconnected");
 	tap_stream_detach();
 	guest_forget();
+	udp_room();		/* what waits for it is not for the next one */
 	self.served = false;
 	self.end = self.end || self.conf.one_off;
 }

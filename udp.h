@@ -24,8 +24,8 @@ void udp_listen_ready(union ev_ref ref, uint32_t mask);
 /* udp_sock_ready() - A flow's own socket has datagrams or errors */
 void udp_sock_ready(union ev_ref ref, uint32_t mask);
 
-/* udp_room() - The guest port has room again: go on with sockets that had to wait
- * for it */
+/* udp_room() - The guest port has room again, or nobody is there: go on with
+ * sockets that had to wait for it */
 void udp_room(void);
 
 /* udp_timer() - A flow may have been idle for long enough */
