@@ -64,6 +64,7 @@ static struct {
 	int		tap_fd, signal_fd, pid_fd;
 	int		listen_fd;	/* where guests connect, or -1 */
 	bool		served;		/* one has connected */
+	bool		waiting;	/* one could not be accepted */
 	unsigned	unflushed;	/* turns that held frames back */
 	bool		udp_first;	/* the last time, with room for few */
 	int		ready_fd;	/* tells the waiting parent; -1 */
@@ -134,6 +135,7 @@ static void client_ready(union ev_ref ref, uint32_t mask)
 		info("A guest has connected, process %i", (int)pid);
 		guest_came(fd);
 	}
+	self.waiting = fd != -EAGAIN;
 }
 
 static void tap_ready(union ev_ref ref, uint32_t mask)
@@ -298,9 +300,10 @@ static void turn(void)
 		run(FLOW_LATER);
 	flush(n);
 	flow_reap();
-	if (tap_lost()) {
+	if (tap_lost() || (self.waiting && !self.served)) {
 		guest_gone();
-		/* For one that could not be accepted for want of descriptors */
+		/* For one that could not be accepted for want of descriptors,
+		 * of which no event will tell us again */
 		if (self.listen_fd >= 0)
 			client_ready((union ev_ref){ .u64 = 0 }, EPOLLIN);
 	}
@@ -486,6 +489,7 @@ static void modules_init(const struct conf *c)
 	guest_init(&c->guest);
 	flow_init();
 	hold_init();
+	tcp_init();
 	splice_init();
 	udp_init();
 	udp_splice_init();

@@ -22,7 +22,8 @@
  * C7  While tap_backlog(), frames wait in here that no event will announce.
  * C8  After a reserve that gave nothing, or a commit that accepted less than
  *     all, tap_room() is false until the loop has been woken by an event of
- *     the port; so whoever waits for room need not ask again and again.
+ *     the port; so whoever waits for room need not ask again and again. A
+ *     single short frame, to be held (C5), may be accepted even so.
  */
 #ifndef TAP_H
 #define TAP_H

@@ -14,7 +14,10 @@
  * sent, and small frames held until the end of the turn (rule C5 of tap.h).
  * All else that finds no room is refused and stays where it comes from, such
  * as TCP data in its socket. Then EPOLLOUT is asked for, and nothing is tried
- * until it comes: a guest that stops reading costs no memory and no time.
+ * until it comes: a guest that stops reading costs no memory and no time. Only
+ * single short frames may still join the carry then: answers and signs of
+ * other conversations, which come once, must not be lost because bulk data,
+ * which can wait, keeps the socket full.
  *
  * A length that no frame can have means that we have lost the thread, or the
  * other end is no guest: there is no way back, so it is dropped.
@@ -42,6 +45,7 @@
 /* A frame's rest, and the frames held behind each other */
 #define HOLD_MAX	((size_t)64 << 10)
 #define CARRY_SIZE	(HOLD_MAX + LEN + FRAME_MAX)
+#define SHORT		1514U		/* a frame that may be an answer */
 
 /* The kernel doubles it (and may lower it). More would let what is sent go
  * cold in the caches before the guest reads it */
@@ -229,8 +233,10 @@ static bool stream_room(void)
 static int stream_reserve(struct tap_slot *s, int max, size_t hdrlen,
 			  size_t datalen)
 {
-	(void)hdrlen;			/* room for any, always */
-	if (!stream_room())
+	if (stream.fd < 0 || stream.lost)
+		return 0;
+	if (stream.full && (max > 1 || hdrlen + datalen > SHORT ||
+			    stream.carried + LEN + SHORT > CARRY_SIZE))
 		return 0;
 	tap_arena_lend(&stream.arena, s, max, datalen);
 	return max;
@@ -288,7 +294,7 @@ static bool hold(const struct tap_slot *s, int used)
 
 	for (i = 0; i < used; i++)
 		len += frame_len(&s[i]);
-	if (stream.carried + len > HOLD_MAX)
+	if (stream.carried + len > (stream.full ? CARRY_SIZE : HOLD_MAX))
 		return false;
 	for (i = 0; i < used; i++)
 		carry(iov, gather(&s[i], iov), 0);
@@ -344,6 +350,8 @@ static int stream_commit(struct tap_slot *s, int n, int used, bool more)
 		return used;
 	if (more && hold(s, used))
 		return used;
+	if (stream.full)
+		return 0;
 
 	for (i = 0; i < used; i++) {
 		len += frame_len(&s[i]);

@@ -191,8 +191,10 @@ static void settle(union flow *f)
 		flow_list(f, FLOW_LATER);
 		return;
 	}
+	/* When there is no room, one can stand for many; and it is not in the
+	 * way of what cannot be repeated */
 	if (t->flags & TF_ACK_NOW && t->state >= TS_SYN_RCVD &&
-	    !tcp_send_flags(f, TH_ACK))
+	    (!tap_room() || !tcp_send_flags(f, TH_ACK)))
 		flow_wake(f);
 	if (t->flags & TF_GUEST_FIN && !(t->flags & TF_HOST_SHUT) &&
 	    !t->hold.len) {
@@ -289,6 +291,12 @@ static int spare(void)
 	return socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 }
 
+void tcp_init(void)
+{
+	if (run.spare_fd < 0)
+		run.spare_fd = spare();
+}
+
 /* With no descriptor left the backlog would wake us for ever: accept with the
  * spare one and reset */
 static void shed(int listen_fd)
@@ -359,8 +367,7 @@ void tcp_accept_ready(union ev_ref ref, uint32_t mask)
 	(void)mask;
 	if (!l)
 		return;
-	if (run.spare_fd < 0)
-		run.spare_fd = spare();
+	tcp_init();			/* in case the last one was lost */
 	for (i = 0; i < run.accepts; i++) {
 		union sockaddr_any sa;
 		socklen_t len = sizeof(sa);

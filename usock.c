@@ -140,7 +140,7 @@ int usock_accept(int listen_fd, pid_t *pid)
 	const int flags = SOCK_NONBLOCK | SOCK_CLOEXEC;
 	struct ucred cred;
 	socklen_t len = sizeof(cred);
-	int fd;
+	int fd, e;
 
 	take_spare();
 	fd = accept4(listen_fd, NULL, NULL, flags);
@@ -150,8 +150,13 @@ int usock_accept(int listen_fd, pid_t *pid)
 		state.has_spare = false;
 		fd = accept4(listen_fd, NULL, NULL, flags);
 	}
-	if (fd < 0)
-		return -errno;
+	if (fd < 0) {
+		e = errno;
+		/* It looks for a descriptor first, then for a client: before
+		 * somebody else takes the spare one */
+		take_spare();
+		return -e;
+	}
 	*pid = 0;
 	if (!getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &len))
 		*pid = cred.pid;

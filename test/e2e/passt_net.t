@@ -434,6 +434,30 @@ def sharing():
         ok(len(lost) < 4, name, f"{len(lost)} of 20 without an answer")
 
 
+def beside_bulk():
+    """What the guest asks is answered while downloads keep its socket full."""
+    with case("bulk"), topo.passt(*FORWARD) as p, PumpGuest(p, mtu=1500) as g, \
+            listen_in(topo.remote, 4, port=7000) as server:
+        loads = []
+        for _ in range(4):
+            c, s = tcp.pair("in", 4, p)
+            loads += [Forked(tcp.send_blocks, c, 1 << 40),
+                      Forked(tcp.recv_blocks, s)]
+            c.close()
+            s.close()
+        times = []
+        for _ in range(100):
+            t = time.monotonic()
+            with connect_in(p.guest, REMOTE[4], 7000, 5):
+                times.append(time.monotonic() - t)
+            server.accept()[0].close()
+        for x in loads:
+            x.kill()
+        # A SYN is repeated after a second
+        ok(max(times) < 0.5, "100 connections beside bulk data: nothing lost",
+           sorted(times)[-10:])
+
+
 topo = Topo()
 for size in 65520, 1500:
     traffic(size)
@@ -446,4 +470,5 @@ survives()
 deaf()
 hard_of_hearing()
 sharing()
+beside_bulk()
 done()

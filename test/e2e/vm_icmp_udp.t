@@ -235,6 +235,26 @@ def inbound(g, v):
         same(g.expect_udp(v, 7102).data, b"m", f"IPv{v}: port mapping")
 
 
+def stale(p):
+    """A guest that does not read leaves, and another one comes."""
+    with dgram(4) as s:
+        with Guest(p) as g:
+            g.replies()                 # so that it is known
+            for _ in range(3000):
+                s.sendto(b"old".ljust(1400), (HOST[4], IN))
+        time.sleep(0.2)
+        s.sendto(b"old", (HOST[4], IN))
+        time.sleep(0.2)
+        with Guest(p) as g:
+            g.replies()
+            s.sendto(b"new", (HOST[4], IN))
+            same(g.expect_udp(4, IN).data[:3], b"new",
+                 "what waits for a guest that has left is not for the next")
+
+
+with topo.passt("-u", f"{IN},{IN_ANY}:7102", *NONE) as p:
+    with case("stale"):
+        stale(p)
 with topo.passt("-u", f"{IN},{IN_ANY}:7102", *NONE) as p, Guest(p) as g:
     for v in 4, 6:
         for f in echoes, outbound, errors, inbound:

@@ -126,7 +126,7 @@ static uint32_t number_to(size_t max, size_t left)
 
 #define FRAMES	3000
 
-static uint8_t sent[32 << 20];		/* the whole stream */
+static uint8_t sent[64 << 20];		/* the whole stream */
 static size_t length[FRAMES], start[FRAMES];
 
 static size_t compose(void)
@@ -337,7 +337,10 @@ static void full(int sndbuf, size_t len, bool more)
 			/* No room is announced before there is any */
 			EXPECT(!(loop() & EPOLLOUT));
 			EXPECT(!tap_room());
-			EXPECT_EQ(offer(next, 1, len, more), 0);
+			EXPECT_EQ(offer(next, 1, len, false), 0);
+			n = next < 400 ? offer(next, 1, len, more) : 0;
+			EXPECT(!n || (more && len < 1500));
+			next += (unsigned)n;
 		}
 		tap_flush();
 		n = (int)number_to(30, 30);
@@ -368,6 +371,33 @@ static void fulls(void)
 	full(4608, 40, true);
 	full(20000, 1400, true);
 	full(20000, 65500, true);
+}
+
+/* What cannot be repeated goes ahead of bulk data that fills the socket */
+static void answers(void)
+{
+	static const size_t len[] = { 0, 60, 1400 };
+	unsigned sent_n = 0, held, i;
+	size_t n;
+
+	group("single short frames may wait in a full socket, but not for ever");
+	for (i = 0; i < ARRAY_LEN(len); i++) {
+		fresh(4608);
+		for (sent_n = 0; tap_room(); sent_n++)
+			EXPECT(offer(1, 1, 60000, false) == 1 || !tap_room());
+		EXPECT_EQ(offer(2, 2, len[i], true), 0);
+		EXPECT_EQ(offer(2, 1, 1500, true), 0);
+		EXPECT_EQ(offer(2, 1, len[i], false), 0);
+		for (held = 0; held < 10000 && offer(2, 1, len[i], true);)
+			held++;
+		EXPECT(held > 30 && held * MAX(len[i], 60) < 140000);
+		while ((n = pop(contract_buf, sizeof(contract_buf))) > 60000)
+			loop();
+		for (; n; held--)
+			n = pop(contract_buf, sizeof(contract_buf));
+		EXPECT_EQ(held, 0);
+		EXPECT(tap_room());
+	}
 }
 
 static void silent(void)
@@ -413,6 +443,7 @@ int main(void)
 	bad();
 	ends();
 	fulls();
+	answers();
 	silent();
 	return done();
 }
