@@ -229,7 +229,11 @@ def background():
        os.stat(f"/proc/{pid}/ns/net").st_ino ==
        os.stat(f"/proc/{topo.host}/ns/net").st_ino,
        "namespaces of its own, but for the network")
-    ok(status(pid, "VmRSS") <= IDLE_KB, f"{status(pid, 'VmRSS')} KiB resident")
+    if os.environ.get("DEBUG"):
+        skip("resident memory", "sanitized")
+    else:
+        ok(status(pid, "VmRSS") <= IDLE_KB,
+           f"{status(pid, 'VmRSS')} KiB resident")
     ok("assign: " + HOST[4] in r.stderr and "router: " + GW[4] in r.stderr and
        f"addr.path={path}" in r.stderr, "the banner tells all", r.stderr)
     end(pid, signal.SIGTERM)
