@@ -85,11 +85,6 @@ void ev_soon(void)
 	epoll.soon = true;
 }
 
-void ev_no_spin(void)
-{
-	epoll.may_spin = false;
-}
-
 static int64_t now_ns(void)
 {
 	struct timespec ts;

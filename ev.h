@@ -46,10 +46,6 @@ int ev_del(int fd);
  * likely follow at once: ev_wait() may be reluctant to sleep */
 void ev_soon(void);
 
-/* ev_no_spin() - No reluctance: what follows comes by way of other processes,
- * which need the processors more than we do (until ev_init() is called) */
-void ev_no_spin(void);
-
 /* ev_wait() - Wait at most @ms milliseconds (-1: for ever); fills up to @max
  * events and returns how many, 0 on time-out or EINTR */
 int ev_wait(struct ev_event *ev, int max, int ms);

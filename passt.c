@@ -611,7 +611,6 @@ static void start_pasta(struct conf *c)
 static void start_passt(const struct conf *c)
 {
 	modules_init(c);
-	ev_no_spin();
 	open_stream();
 	conf_print(c);
 	isolate_userns();
