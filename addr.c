@@ -267,3 +267,10 @@ const char *mac_str(const uint8_t mac[static 6], char *buf)
 		 mac[0], mac[1], mac[2], mac[3], mac[4], mac[5]);
 	return buf;
 }
+
+bool mac_is_station(const uint8_t mac[static 6])
+{
+	static const uint8_t zero[6];
+
+	return !(mac[0] & 1) && memcmp(mac, zero, sizeof(zero));
+}

@@ -138,6 +138,9 @@ socklen_t addr_to_sa(union sockaddr_any *sa, int family, const union addr *a,
 /* mac_parse() - Exactly "aa:bb:cc:dd:ee:ff"; mac_str() needs 18 bytes */
 bool mac_parse(const char *s, uint8_t mac[static 6]);
 const char *mac_str(const uint8_t mac[static 6], char *buf);
+
+/* mac_is_station() - Not a group address (IEEE 802), nor all zeros */
+bool mac_is_station(const uint8_t mac[static 6]);
 #define MAC_STRLEN	18
 
 #endif /* ADDR_H */

@@ -119,13 +119,12 @@ static void take_str(struct conf *c, const struct option_row *row,
 static void take_mac(struct conf *c, const struct option_row *row,
 		     const char *arg)
 {
-	static const uint8_t zero[6];
 	uint8_t mac[6];
 
 	if (!mac_parse(arg, mac))
 		die("--%s: '%s' is not a MAC address like 9a:55:9a:55:9a:55",
 		    row->name, arg);
-	if (mac[0] & 1 || !memcmp(mac, zero, sizeof(mac)))
+	if (!mac_is_station(mac))
 		die("--%s: '%s' is not the address of a single station",
 		    row->name, arg);
 	memcpy(target(c, row), mac, sizeof(mac));

@@ -42,21 +42,13 @@ const struct guest *guest(void)
 	return &state.g;
 }
 
-/* A group address cannot be a station (IEEE 802), nor can all zeros */
-static bool mac_usable(const uint8_t *mac)
-{
-	static const uint8_t zero[6];
-
-	return !(mac[0] & 1) && memcmp(mac, zero, sizeof(zero));
-}
-
 static void learn_mac(const uint8_t *mac)
 {
 	char buf[MAC_STRLEN];
 
 	if (state.g.mac_known && !memcmp(mac, state.g.mac, 6))
 		return;
-	if (!mac_usable(mac))
+	if (!mac_is_station(mac))
 		return;
 
 	memcpy(state.g.mac, mac, 6);

@@ -39,13 +39,6 @@ static struct {
 
 /* ---------------------------------------------------------------- reading */
 
-static bool mac_usable(const uint8_t *mac)
-{
-	static const uint8_t zero[6];
-
-	return !(mac[0] & 1) && memcmp(mac, zero, sizeof(zero));
-}
-
 static bool dst_read(const struct nl_attr *a, int family, union addr *out)
 {
 	struct in_addr in;
@@ -86,7 +79,7 @@ bool nl_neigh_parse(uint16_t type, const uint8_t *msg, size_t len,
 				return false;
 		} else if (a.type == NDA_LLADDR && a.len == sizeof(n->mac)) {
 			memcpy(n->mac, a.data, sizeof(n->mac));
-			mac = mac_usable(n->mac);
+			mac = mac_is_station(n->mac);
 		}
 	}
 

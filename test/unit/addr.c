@@ -254,6 +254,16 @@ static void test_mac(void)
 	for (i = 0; i < ARRAY_LEN(junk); i++)
 		EXPECT(!mac_parse(junk[i], mac));
 	EXPECT_MEM(mac, want, 6);
+
+	EXPECT(mac_is_station(want));
+	memset(mac, 0, sizeof(mac));
+	EXPECT(!mac_is_station(mac));
+	mac[5] = 1;
+	EXPECT(mac_is_station(mac));
+	mac[0] = 1;				/* a group */
+	EXPECT(!mac_is_station(mac));
+	memset(mac, 0xff, sizeof(mac));
+	EXPECT(!mac_is_station(mac));
 }
 
 int main(void)
