@@ -44,8 +44,10 @@
 			 CAP_BIT(CAP_SYS_ADMIN) |			\
 			 CAP_BIT(CAP_NET_ADMIN) |			\
 			 CAP_BIT(CAP_DAC_OVERRIDE))
-/* Root of a container: mapping root again, and opening /proc/PID/ns */
-#define CAPS_NESTED	(CAP_BIT(CAP_SETFCAP) | CAP_BIT(CAP_SYS_PTRACE))
+/* Who stays root has to map it again in a namespace of its own */
+#define CAPS_ROOT	CAP_BIT(CAP_SETFCAP)
+/* Root of a container: opening /proc/PID/ns as well */
+#define CAPS_NESTED	(CAPS_ROOT | CAP_BIT(CAP_SYS_PTRACE))
 /* setns(), and low ports in the target */
 #define CAPS_NS		(CAP_BIT(CAP_SYS_ADMIN) | CAP_BIT(CAP_NET_BIND_SERVICE))
 
@@ -114,8 +116,8 @@ void isolate_initial(void)
 	struct rlimit rl;
 
 	open_standard();
-	if (!geteuid() && !in_init_userns())
-		caps |= CAPS_NESTED;
+	if (!geteuid())
+		caps |= in_init_userns() ? CAPS_ROOT : CAPS_NESTED;
 	(void)prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
 	caps_limit(caps);
 
@@ -164,7 +166,8 @@ void isolate_user(const struct isolate_conf *c)
 		die_perror("Cannot change to group %u", gid);
 	if (setresuid(uid, uid, uid))
 		die_perror("Cannot change to user %u", uid);
-	caps_limit(uid ? CAP_BIT(CAP_NET_BIND_SERVICE) : CAPS_SETUP);
+	caps_limit(uid ? CAP_BIT(CAP_NET_BIND_SERVICE) :
+		   CAPS_SETUP | CAPS_ROOT);
 
 	/* A change of user makes /proc/self root's, but we still have to write
 	 * id maps there. Undone by isolate_final() */

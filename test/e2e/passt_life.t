@@ -262,7 +262,8 @@ def background():
 def as_root():
     """The parent may not signal a child that has become another user's."""
     for name, opts, uid in ("root", [], 65534), \
-            ("root, --runas", ["--runas", "4321:4322"], 4321):
+            ("root, --runas", ["--runas", "4321:4322"], 4321), \
+            ("root, --runas 0", ["--runas", "0"], 0):
         path, pidf = tmp(f"root{uid}"), tmp(f"root{uid}.pid")
         r = topo.in_host(topo._program("PASST"), "-q", "-s", path, "-P", pidf,
                          *opts, check=False, timeout=10)
@@ -270,7 +271,7 @@ def as_root():
         st = read(f"/proc/{pid}/status")
         ok(r.returncode == 0 and f"Uid:\t{uid}\t{uid}\t{uid}\t{uid}" in st and
            "CapPrm:\t0000000000000000" in st and "Groups:\t \n" in st,
-           f"started as {name}: ready, and no longer so", r.stderr + st)
+           f"started as {name}: ready, without privileges", r.stderr + st)
         end(pid, signal.SIGTERM)
 
 
