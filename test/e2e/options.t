@@ -247,15 +247,20 @@ with case("-M"), topo.pasta("-M", "02:aa:bb:cc:dd:ee") as p:
 path = tmp("capture")
 with case("-p"), topo.pasta("-p", path) as p:
     ping(p, GW[4])
-    with open(path, "rb") as f:
-        data = f.read()
-    at, seen = 24, []
-    while at < len(data):
-        n, whole = struct.unpack_from("II", data, at + 8)
-        frame = data[at + 16:at + 16 + n]
-        at += 16 + n
-        if frame[12:14] == b"\x08\0" and frame[23] == 1:
-            seen.append((frame[34], n == whole))
+    until = time.monotonic() + 3
+    while True:                 # what was sent is written down afterwards
+        with open(path, "rb") as f:
+            data = f.read()
+        at, seen = 24, []
+        while at + 16 <= len(data):
+            n, whole = struct.unpack_from("II", data, at + 8)
+            frame = data[at + 16:at + 16 + n]
+            at += 16 + n
+            if frame[12:14] == b"\x08\0" and frame[23] == 1:
+                seen.append((frame[34], n == whole))
+        if len(seen) == 2 and at == len(data) or time.monotonic() > until:
+            break
+        time.sleep(0.05)
     ok(data[:4] == struct.pack("I", 0xa1b2c3d4) and at == len(data) and
        seen == [(8, True), (0, True)], "-p: echo and its reply", seen)
     ok(os.stat(path).st_mode & 0o777 == 0o600, "-p: mode of the file")
