@@ -248,7 +248,14 @@ static size_t frame_len(const struct tap_slot *s)
 	return LEN + MAX(s->hdrlen + s->len, (size_t)ETH_MIN_FRAME);
 }
 
-/* gather() - The frame in @s as elements @iov; returns how many */
+/* elements() - How many gather() makes of the frame in @s */
+static unsigned elements(const struct tap_slot *s)
+{
+	return 1U + (s->len > 0) + (s->hdrlen + s->len < ETH_MIN_FRAME);
+}
+
+/* gather() - The frame in @s as elements @iov; returns how many: header, data
+ * and padding, the latter two where there are any */
 static unsigned gather(const struct tap_slot *s, struct iovec *iov)
 {
 	size_t len = frame_len(s) - LEN, left = s->len;
@@ -363,7 +370,7 @@ static int stream_commit(struct tap_slot *s, int n, int used, bool more)
 
 	/* Whole frames are delivered; one that was begun has to follow */
 	for (i = 0, k = 1; i < used && sent > 0; i++, k += m) {
-		m = 1 + !!s[i].len + (s[i].hdrlen + s[i].len < ETH_MIN_FRAME);
+		m = elements(&s[i]);
 		if ((size_t)sent < frame_len(&s[i]))
 			carry(stream.tx_iov + k, m, (size_t)sent);
 		sent -= (ssize_t)frame_len(&s[i]);
