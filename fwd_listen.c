@@ -7,6 +7,10 @@
  * pages that no listener uses are never touched. Entries are addressed by
  * index from the events of their sockets; the generation tells an entry from
  * an earlier one at the same place.
+ *
+ * Rules are opened at start, and what they ask for and does not work ends the
+ * program. Automatic tables have no rules: their ports come and go, as a set
+ * that is compared with what is open.
  */
 #include "fwd_listen.h"
 
@@ -21,11 +25,26 @@
 
 #define LISTENERS_MAX	196608U		/* limit of the specification */
 
+#define NO_SLOT			UINT32_MAX
+
 static struct {
 	struct listener *l;
-	uint32_t n;			/* entries in use or free again */
-	uint16_t gen;			/* of the next generation of entries */
-} table;
+	uint32_t n;			/* entries in use, or free again: */
+	uint32_t free;			/* first of a list, or NO_SLOT */
+	bool v4, v6;			/* families in use */
+	bool no_dev;			/* namespace: bound to loopback addresses
+					 * instead of the device */
+} table = { .free = NO_SLOT };
+
+static uint8_t proto_of(enum fwd_table t)
+{
+	return t == FWD_TCP_IN || t == FWD_TCP_NS ? IPPROTO_TCP : IPPROTO_UDP;
+}
+
+static uint8_t pif_of(enum fwd_table t)
+{
+	return t == FWD_TCP_IN || t == FWD_UDP_IN ? PIF_HOST : PIF_NS;
+}
 
 static void map_table(void)
 {
@@ -40,111 +59,138 @@ static void map_table(void)
 	if (p == MAP_FAILED)
 		die_perror("Cannot map the table of listening sockets");
 	table.l = p;
-	table.gen = 1;
 }
 
-/* One table to open, and how it went. Filled inside ns_call() for the
- * namespace, where nothing may be said */
+static void close_slot(uint32_t i)
+{
+	struct listener *l = &table.l[i];
+
+	close(l->fd);
+	l->fd = -1;
+	l->next = table.free;
+	table.free = i;
+}
+
+/* The slot a new listener will have, or NO_SLOT */
+static uint32_t next_slot(void)
+{
+	if (table.free != NO_SLOT)
+		return table.free;
+	return table.n < LISTENERS_MAX ? table.n : NO_SLOT;
+}
+
+/* One table to open by its rules, and how it went. Filled inside ns_call() for
+ * the namespace, where nothing may be said */
 struct job {
-	const struct ruleset *rs;
-	uint8_t		proto, pif;
-	bool		v4, v6;
+	enum fwd_table	t;
 	unsigned	bound;
-	bool		no_dev;		/* not bound to the device, but to
-					 * loopback addresses */
 	int		weak_e;		/* of ports that may fail */
 	int		e;		/* of the one that may not: */
 	const struct fwd_rule *rule;
 	in_port_t	port;
 };
 
-/* open_one() - One port of a rule; 0 or -errno */
-static int open_one(const struct job *j, const struct fwd_rule *rule,
+/* bind_one() - A socket for one port of a rule, watched; 0 or -errno */
+static int bind_one(enum fwd_table t, const struct fwd_rule *rule,
 		    in_port_t port)
 {
-	union ev_ref ref = {
-		.type = j->proto == IPPROTO_TCP ? EV_TCP_LISTEN : EV_UDP_LISTEN,
-		.gen = table.gen,
-		.index = table.n,
-	};
+	bool tcp = proto_of(t) == IPPROTO_TCP;
+	uint32_t slot = next_slot();
+	union ev_ref ref = { .u64 = 0 };
+	struct listener *l;
 	int fd, ret;
 
-	if (table.n == LISTENERS_MAX)
+	if (slot == NO_SLOT)
 		return -EMFILE;
+	l = &table.l[slot];
+	ref.type = tcp ? EV_TCP_LISTEN : EV_UDP_LISTEN;
+	ref.gen = (uint16_t)(l->gen + 1);
+	ref.index = slot;
 
-	fd = sock_listen(j->proto, rule, port, j->v4, j->v6);
+	fd = sock_listen(proto_of(t), rule, port, table.v4, table.v6);
 	if (fd < 0)
 		return fd;
-
 	ret = ev_add(fd, EPOLLIN, ref);
 	if (ret) {
 		close(fd);
 		return ret;
 	}
 
-	table.l[table.n++] = (struct listener){
+	if (slot == table.free)
+		table.free = l->next;
+	else
+		table.n++;
+	*l = (struct listener){
 		.fd = fd,
-		.gen = table.gen,
+		.gen = ref.gen,
 		.port = port,
 		.target = (in_port_t)(rule->target + (port - rule->first)),
-		.proto = j->proto,
-		.pif = j->pif,
+		.table = (uint8_t)t,
+		.pif = pif_of(t),
 	};
 	return 0;
 }
 
-/* open_lo() - One port, on the loopback of the namespace only; 0 or -errno */
-static int open_lo(struct job *j, const struct fwd_rule *rule, in_port_t port)
+/* bind_lo() - One port, on the loopback of the namespace only; 0 or -errno */
+static int bind_lo(enum fwd_table t, const struct fwd_rule *rule,
+		   in_port_t port)
 {
 	struct fwd_rule lo = *rule;
 	int ret, ret6 = -EAFNOSUPPORT;
 
 	(void)strcpy(lo.ifname, "lo");
-	ret = j->no_dev ? -EPERM : open_one(j, &lo, port);
+	ret = table.no_dev ? -EPERM : bind_one(t, &lo, port);
 	if (ret != -EPERM)
 		return ret;
 
 	/* Binding to a device needs a capability before Linux 5.7 */
-	j->no_dev = true;
+	table.no_dev = true;
 	*lo.ifname = '\0';
 	ret = -EAFNOSUPPORT;
-	if (j->v4) {
+	if (table.v4) {
 		lo.addr = addr_any(true);
 		lo.addr = addr_loopback(&lo.addr);
-		ret = open_one(j, &lo, port);
+		ret = bind_one(t, &lo, port);
 	}
-	if (j->v6 && (!ret || ret == -EAFNOSUPPORT)) {
+	if (table.v6 && (!ret || ret == -EAFNOSUPPORT)) {
 		lo.addr = addr_any(false);
 		lo.addr = addr_loopback(&lo.addr);
-		ret6 = open_one(j, &lo, port);
+		ret6 = bind_one(t, &lo, port);
 	}
 	return !ret && ret6 == -EAFNOSUPPORT ? 0 : ret6;
 }
 
-/* Out of descriptors or memory: not a matter of the one port, so that "best
- * effort" is no excuse */
-static bool is_exhausted(int e)
+static int open_one(enum fwd_table t, const struct fwd_rule *rule,
+		    in_port_t port)
 {
-	return e == -EMFILE || e == -ENFILE || e == -ENOMEM || e == -ENOSPC;
+	return pif_of(t) == PIF_NS ? bind_lo(t, rule, port) :
+				     bind_one(t, rule, port);
+}
+
+bool listen_exhausted(int e)
+{
+	return e == -EMFILE || e == -ENFILE || e == -ENOMEM || e == -ENOSPC ||
+	       e == -ENOBUFS;
 }
 
 static int open_rules(void *arg)
 {
 	struct job *j = arg;
+	const struct ruleset *rs = fwd_rules(j->t);
 	unsigned i;
 
-	for (i = 0; i < j->rs->n; i++) {
-		const struct fwd_rule *r = &j->rs->rule[i];
+	for (i = 0; i < rs->n; i++) {
+		const struct fwd_rule *r = &rs->rule[i];
 		uint32_t port;
 
 		for (port = r->first; port <= r->last; port++) {
-			int e = j->pif == PIF_NS ?
-				open_lo(j, r, (in_port_t)port) :
-				open_one(j, r, (in_port_t)port);
+			int e = open_one(j->t, r, (in_port_t)port);
 
+			/* Best effort is no excuse for what is not a matter
+			 * of the one port */
 			if (!e) {
 				j->bound++;
-			} else if (!r->weak || is_exhausted(e)) {
+			} else if (!r->weak || listen_exhausted(e)) {
 				j->rule = r;
 				j->port = (in_port_t)port;
 				j->e = e;
@@ -160,12 +206,13 @@ static int open_rules(void *arg)
 /* report() - End the program if what was asked for is not there */
 static void report(const struct job *j)
 {
-	const char *proto = j->proto == IPPROTO_TCP ? "TCP" : "UDP";
-	const char *where = j->pif == PIF_NS ? " in the namespace" : "";
+	const char *proto = proto_of(j->t) == IPPROTO_TCP ? "TCP" : "UDP";
+	bool ns = pif_of(j->t) == PIF_NS;
+	const char *where = ns ? " in the namespace" : "";
 	char buf[ADDR_STRLEN];
 	bool any;
 
-	if (j->no_dev)
+	if (ns && table.no_dev)
 		warn("Cannot bind to device lo in the namespace: listening on "
 		     "127.0.0.1 and ::1 only");
 	if (j->weak_e && !j->bound && !j->e)
@@ -179,14 +226,16 @@ static void report(const struct job *j)
 	    *j->rule->ifname ? "%" : "", j->rule->ifname, strerror(-j->e));
 }
 
+/* -------------------------------------------------------------- at start */
+
 void listen_all(bool v4, bool v6)
 {
-	struct job tcp = { .rs = fwd_rules(FWD_TCP_IN), .proto = IPPROTO_TCP,
-			   .pif = PIF_HOST, .v4 = v4, .v6 = v6 };
-	struct job udp = { .rs = fwd_rules(FWD_UDP_IN), .proto = IPPROTO_UDP,
-			   .pif = PIF_HOST, .v4 = v4, .v6 = v6 };
+	struct job tcp = { .t = FWD_TCP_IN };
+	struct job udp = { .t = FWD_UDP_IN };
 
 	map_table();
+	table.v4 = v4;
+	table.v6 = v6;
 	open_rules(&tcp);
 	report(&tcp);
 	open_rules(&udp);
@@ -197,7 +246,7 @@ static void open_ns(struct job *j)
 {
 	int rc;
 
-	if (!j->rs->n)
+	if (!fwd_rules(j->t)->n)
 		return;
 	rc = ns_call(open_rules, j);
 	if (rc < 0)
@@ -207,28 +256,103 @@ static void open_ns(struct job *j)
 
 void listen_ns(bool v4, bool v6)
 {
-	struct job tcp = { .rs = fwd_rules(FWD_TCP_NS), .proto = IPPROTO_TCP,
-			   .pif = PIF_NS, .v4 = v4, .v6 = v6 };
-	struct job udp = { .rs = fwd_rules(FWD_UDP_NS), .proto = IPPROTO_UDP,
-			   .pif = PIF_NS, .v4 = v4, .v6 = v6 };
+	struct job tcp = { .t = FWD_TCP_NS };
+	struct job udp = { .t = FWD_UDP_NS };
 
 	map_table();
+	table.v4 = v4;
+	table.v6 = v6;
 	open_ns(&tcp);
 	open_ns(&udp);
 }
 
-const struct listener *listener_by_index(uint32_t index)
+/* -------------------------------------------------------------- as they come */
+
+void listen_ports(enum fwd_table t, uint8_t ports[static PORTS_BYTES])
 {
-	if (index >= table.n || table.l[index].fd < 0)
-		return NULL;
-	return &table.l[index];
+	uint32_t i;
+
+	for (i = 0; i < table.n; i++)
+		if (table.l[i].fd >= 0 && table.l[i].table == t)
+			bit_set(ports, table.l[i].port);
+}
+
+/* Ports to open, and how it went */
+struct follow {
+	enum fwd_table	t;
+	uint8_t		open[PORTS_BYTES];
+	struct listen_failure *fail;
+	unsigned	n, max;
+};
+
+static int open_ports(void *arg)
+{
+	struct follow *w = arg;
+	unsigned i, port;
+	int e;
+
+	for (i = 0; i < PORTS_BYTES; i++) {
+		for (port = i * 8; w->open[i] && port < i * 8 + 8; port++) {
+			struct fwd_rule r = {
+				.first = (in_port_t)port,
+				.last = (in_port_t)port,
+				.target = (in_port_t)port,
+			};
+
+			if (!bit_test(w->open, port))
+				continue;
+			e = open_one(w->t, &r, (in_port_t)port);
+			if (!e || w->n == w->max)
+				continue;
+			w->fail[w->n++] = (struct listen_failure){
+				(in_port_t)port, e };
+			if (listen_exhausted(e))
+				return 0;
+		}
+	}
+	return 0;
+}
+
+int listen_follow(enum fwd_table t, const uint8_t want[static PORTS_BYTES],
+		  struct listen_failure *fail, unsigned max)
+{
+	static struct follow w;		/* large for a stack */
+	uint8_t any = 0;
+	uint32_t i;
+	int rc = 0;
+
+	w.t = t;
+	w.fail = fail;
+	w.n = 0;
+	w.max = max;
+	memcpy(w.open, want, sizeof(w.open));
+	for (i = 0; i < table.n; i++) {
+		const struct listener *l = &table.l[i];
+
+		if (l->fd < 0 || l->table != t)
+			continue;
+		if (bit_test(want, l->port))
+			bit_clear(w.open, l->port);
+		else
+			close_slot(i);
+	}
+
+	for (i = 0; i < PORTS_BYTES; i++)
+		any |= w.open[i];
+	if (any)
+		rc = pif_of(t) == PIF_NS ? ns_call(open_ports, &w) :
+					   open_ports(&w);
+	return rc < 0 ? rc : (int)w.n;
 }
 
 const struct listener *listener_at(union ev_ref ref)
 {
-	const struct listener *l = listener_by_index(ref.index);
+	const struct listener *l;
 
-	return l && l->gen == ref.gen ? l : NULL;
+	if (ref.index >= table.n)
+		return NULL;
+	l = &table.l[ref.index];
+	return l->fd >= 0 && l->gen == ref.gen ? l : NULL;
 }
 
 void listen_close_all(void)
@@ -237,8 +361,5 @@ void listen_close_all(void)
 
 	for (i = 0; i < table.n; i++)
 		if (table.l[i].fd >= 0)
-			close(table.l[i].fd);
-	table.n = 0;
-	if (!++table.gen)
-		table.gen = 1;
+			close_slot(i);
 }

@@ -16,11 +16,21 @@
 
 struct listener {
 	int		fd;		/* -1: free slot */
-	uint16_t	gen;
+	uint16_t	gen;		/* counts the uses of the slot */
 	in_port_t	port;		/* bound */
 	in_port_t	target;		/* after remapping */
-	uint8_t		proto;
+	uint8_t		table;		/* enum fwd_table it belongs to */
 	uint8_t		pif;		/* PIF_HOST, or PIF_NS for -T and -U */
+	uint32_t	next;		/* free slot: the next one */
+};
+
+/* A set of ports, bit by bit: util.h has the functions */
+#define PORTS_BYTES	(65536 / 8)
+
+/* A port that could not be bound, and -errno */
+struct listen_failure {
+	in_port_t	port;
+	int		e;
 };
 
 /*
@@ -38,9 +48,30 @@ void listen_all(bool v4, bool v6);
  */
 void listen_ns(bool v4, bool v6);
 
-/* listener_at() - By event reference or index; NULL if gone */
+/* listen_ports() - Add to @ports those that listeners of table @t are bound to */
+void listen_ports(enum fwd_table t, uint8_t ports[static PORTS_BYTES]);
+
+/*
+ * listen_follow() - Make the listeners of a table those of @want, and no others
+ * @t:		one without rules of its own ("auto")
+ * @want:	set of ports; each leads to its own number. Every address of
+ *		the host, the loopback device of the namespace
+ * @fail:	ports that could not be bound, up to @max of them
+ *
+ * When descriptors or memory are short, the port that met it is the last one
+ * tried. Connections of a listener that is closed go on.
+ *
+ * Return: entries of @fail in use; -errno if the namespace cannot be entered
+ */
+int listen_follow(enum fwd_table t, const uint8_t want[static PORTS_BYTES],
+		  struct listen_failure *fail, unsigned max);
+
+/* listener_at() - By index and generation of an event; NULL if gone */
 const struct listener *listener_at(union ev_ref ref);
-const struct listener *listener_by_index(uint32_t index);
+
+/* listen_exhausted() - Is @e (-errno) about descriptors or memory, so that it
+ * has nothing to do with the one port? */
+bool listen_exhausted(int e);
 
 /* listen_close_all() - For tests and the end */
 void listen_close_all(void);

@@ -29,6 +29,7 @@
 #include "frag.h"
 #include "fwd.h"
 #include "fwd_listen.h"
+#include "fwd_scan.h"
 #include "guest.h"
 #include "hold.h"
 #include "icmp.h"
@@ -206,6 +207,7 @@ static void (*const on_event[EV_TYPES])(union ev_ref ref, uint32_t mask) = {
 	[EV_PASTA]	= pasta_ready,
 	[EV_SIGNAL]	= signal_ready,
 	[EV_NEIGH]	= neigh_event,
+	[EV_SCAN]	= scan_ready,
 };
 
 static void (*const on_timer[TM_KINDS])(struct timer *t) = {
@@ -214,6 +216,7 @@ static void (*const on_timer[TM_KINDS])(struct timer *t) = {
 	[TM_PING]	= icmp_timer,
 	[TM_RA]		= ndp_timer,
 	[TM_NEIGH]	= neigh_due,
+	[TM_SCAN]	= scan_timer,
 };
 
 /* -------------------------------------------------------------- the turn */
@@ -504,12 +507,11 @@ static void modules_init(const struct conf *c)
  * later on, when no privilege is left. Return: whether a thread is there */
 static bool stay_in_ns(const struct conf *c)
 {
-	bool need = false;
+	bool need = scan_wanted();
 	int t, rc;
 
 	for (t = 0; t < FWD_TABLES; t++)
-		need = need || c->fwd.rules[t].n ||
-		       c->fwd.rules[t].mode == RULES_AUTO;
+		need = need || c->fwd.rules[t].n;
 	if (!need)
 		return false;
 	splice_prepare();
@@ -592,6 +594,8 @@ static void start_pasta(struct conf *c)
 	modules_init(c);
 	watch(self.tap_fd, EV_TAP, EPOLLIN);
 	watch(pasta_watch_fd(), EV_PASTA, EPOLLIN);
+	if (scan_wanted())
+		scan_init();
 	conf_print(c);
 
 	pasta_go();

@@ -259,6 +259,16 @@ static union flow *open_from_guest(const struct pkt *p)
 	return f;
 }
 
+/* The listener whose client the flow serves; NULL if it was closed */
+static const struct listener *listener_of(const union flow *f)
+{
+	union ev_ref ref = { .u64 = 0 };
+
+	ref.index = f->udp.listener;
+	ref.gen = f->udp.listener_gen;
+	return listener_at(ref);
+}
+
 /* open_from_host() - As above, for a client of listener @index */
 static union flow *open_from_host(const struct side *ini, uint32_t index,
 				  const struct listener *l, uint32_t scope)
@@ -279,6 +289,7 @@ static union flow *open_from_host(const struct side *ini, uint32_t index,
 			return NULL;
 		}
 		f->udp.listener = index;
+		f->udp.listener_gen = l->gen;
 		flow_start(f, 3U);
 		return f;
 	}
@@ -291,6 +302,7 @@ static union flow *open_from_host(const struct side *ini, uint32_t index,
 		udp_close(old);
 
 	f->udp.listener = index;
+	f->udp.listener_gen = l->gen;
 	if (addr_class(&ini->peer) == ADDR_LINKLOCAL)
 		f->udp.scope = scope;
 	flow_start(f, 3U);
@@ -311,7 +323,7 @@ void udp_input(const struct pkt *p, unsigned n)
 	if (!f)
 		f = open_from_guest(p);
 	if (f && f->udp.sock[!g] < 0)
-		l = listener_by_index(f->udp.listener);
+		l = listener_of(f);
 	if (!f || f->h.type != FLOW_UDP || (!l && f->udp.sock[!g] < 0)) {
 		udp.dropped += n;
 		return;
@@ -605,7 +617,7 @@ static void rx_spliced(unsigned n, bool from_listener)
 			k++;
 		}
 		if (!from_listener)
-			to = listener_by_index(f->udp.listener);
+			to = listener_of(f);
 		if (from_listener || to)
 			udp_out(f, to, udp.spliced, k);
 		else

@@ -16,8 +16,9 @@ struct udp_flow {
 	uint32_t	used;		/* clock in ms of the last datagram */
 	uint8_t		seen[2];	/* datagrams from each side, up to 2 */
 	uint8_t		ttl[2];		/* last seen from each side */
+	uint16_t	listener_gen;	/* ... and generation of it */
 	bool		no_gso;		/* kernel refused UDP_SEGMENT here */
-	uint8_t		pad[3];
+	uint8_t		pad;
 };
 
 #endif /* UDP_FLOW_H */

@@ -204,7 +204,7 @@ bool rig_start(void)
 	rig_reset();
 
 	/* It takes its spare descriptor when first called */
-	ref.gen = listener_by_index(0)->gen;
+	ref.gen = 1;
 	tcp_accept_ready(ref, EPOLLIN);
 	fds = count_fds();
 	return true;

@@ -52,6 +52,17 @@ static void no_rules(void)
 	memset(conf.rules, 0, sizeof(conf.rules));
 }
 
+static unsigned count(enum fwd_table t)
+{
+	uint8_t ports[PORTS_BYTES] = { 0 };
+	unsigned n = 0, i;
+
+	listen_ports(t, ports);
+	for (i = 0; i < PORTS_BYTES * 8; i++)
+		n += bit_test(ports, i);
+	return n;
+}
+
 /* outcome() - Exit status of a process that listens as the rules say */
 static int outcome(void)
 {
@@ -64,7 +75,7 @@ static int outcome(void)
 		log_to_stderr(false);
 		fwd_init(&conf);
 		listen_all(true, true);
-		_exit(listener_by_index(0) ? 42 : 43);
+		_exit(count(FWD_TCP_IN) ? 42 : 43);
 	}
 	waitpid(pid, &st, 0);
 	return WIFEXITED(st) ? WEXITSTATUS(st) : -1;
@@ -89,7 +100,6 @@ static void ready(uint8_t type, int kind, in_port_t port, in_port_t target)
 		EXPECT_EQ(l->port, port);
 		EXPECT_EQ(l->target, target);
 		EXPECT_EQ(l->pif, PIF_HOST);
-		EXPECT(listener_by_index(ev[0].ref.index) == l);
 		if (kind == SOCK_STREAM) {
 			close(accept(l->fd, NULL, NULL));
 		} else {
@@ -99,6 +109,58 @@ static void ready(uint8_t type, int kind, in_port_t port, in_port_t target)
 		}
 	}
 	close(fd);
+}
+
+/* A table without rules: its ports come and go as a set */
+static void follow(void)
+{
+	static uint8_t want[PORTS_BYTES];
+	struct listen_failure fail[4];
+	struct sockaddr_in sa = { .sin_family = AF_INET,
+				  .sin_port = htons(21003) };
+	int taken = socket(AF_INET, SOCK_STREAM, 0);
+
+	group("a set of ports to follow");
+	no_rules();
+	fwd_init(&conf);
+	listen_all(true, true);
+	bit_set(want, 21001);
+	bit_set(want, 21002);
+	bit_set(want, 65535);
+	EXPECT_EQ(listen_follow(FWD_TCP_IN, want, fail, 4), 0);
+	EXPECT_EQ(count(FWD_TCP_IN), 3);
+	ready(EV_TCP_LISTEN, SOCK_STREAM, 21001, 21001);
+	ready(EV_TCP_LISTEN, SOCK_STREAM, 65535, 65535);
+	EXPECT_EQ(listen_follow(FWD_UDP_IN, want, fail, 4), 0);
+	ready(EV_UDP_LISTEN, SOCK_DGRAM, 21002, 21002);
+
+	group("... what cannot be bound is told");
+	EXPECT_EQ(bind(taken, (struct sockaddr *)&sa, sizeof(sa)), 0);
+	EXPECT_EQ(listen(taken, 1), 0);
+	bit_set(want, 21003);
+	EXPECT_EQ(listen_follow(FWD_TCP_IN, want, fail, 4), 1);
+	EXPECT_EQ(fail[0].port, 21003);
+	EXPECT_EQ(fail[0].e, -EADDRINUSE);
+	EXPECT(!listen_exhausted(fail[0].e));
+	EXPECT_EQ(listen_follow(FWD_TCP_IN, want, fail, 0), 0);
+	EXPECT_EQ(count(FWD_TCP_IN), 3);
+	close(taken);
+	EXPECT_EQ(listen_follow(FWD_TCP_IN, want, fail, 4), 0);
+	EXPECT_EQ(count(FWD_TCP_IN), 4);
+
+	group("... and others are closed, their places used again");
+	bit_clear(want, 21001);
+	bit_clear(want, 21002);
+	EXPECT_EQ(listen_follow(FWD_TCP_IN, want, fail, 4), 0);
+	EXPECT_EQ(count(FWD_TCP_IN), 2);
+	EXPECT_EQ(count(FWD_UDP_IN), 3);
+	bit_set(want, 21004);
+	EXPECT_EQ(listen_follow(FWD_TCP_IN, want, fail, 4), 0);
+	EXPECT_EQ(count(FWD_TCP_IN), 3);
+	ready(EV_TCP_LISTEN, SOCK_STREAM, 21003, 21003);
+	ready(EV_TCP_LISTEN, SOCK_STREAM, 21004, 21004);
+	listen_close_all();
+	EXPECT_EQ(count(FWD_TCP_IN) + count(FWD_UDP_IN), 0);
 }
 
 int main(void)
@@ -121,10 +183,12 @@ int main(void)
 	set_rules(FWD_UDP_IN, 20005, 20005, 20005, false);
 	fwd_init(&conf);
 	listen_all(true, true);
-	for (i = 0; i < 11; i++)
-		EXPECT(listener_by_index((uint32_t)i));
-	EXPECT(!listener_by_index(11));
-	EXPECT(!listener_by_index(UINT32_MAX));
+	EXPECT_EQ(count(FWD_TCP_IN), 10);
+	EXPECT_EQ(count(FWD_UDP_IN), 1);
+	EXPECT_EQ(count(FWD_TCP_NS), 0);
+	ref.index = UINT32_MAX;
+	EXPECT(!listener_at(ref));
+	ref.index = 0;
 
 	group("events lead to them");
 	ready(EV_TCP_LISTEN, SOCK_STREAM, 20001, 30001);
@@ -142,18 +206,20 @@ int main(void)
 	EXPECT_EQ(outcome(), 42);	/* what it inherited */
 
 	group("closed: events of before find nobody");
-	ref.gen = listener_by_index(0)->gen;
+	ref.gen = 1;
 	EXPECT(listener_at(ref));
 	listen_close_all();
-	EXPECT(!listener_by_index(0));
+	EXPECT_EQ(count(FWD_TCP_IN), 0);
 	EXPECT(!listener_at(ref));
 	EXPECT_EQ(outcome(), 43);
 	set_rules(FWD_TCP_IN, 20001, 20001, 20001, false);
 	fwd_init(&conf);
 	listen_all(true, true);
-	EXPECT(listener_by_index(0));
+	EXPECT_EQ(count(FWD_TCP_IN), 1);
 	EXPECT(!listener_at(ref));
 	listen_close_all();
+
+	follow();
 
 	group("out of descriptors is no best effort");
 	getrlimit(RLIMIT_NOFILE, &old);

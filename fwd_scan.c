@@ -1,0 +1,348 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * fwd_scan.c - automatic ports: listeners that follow those of the other side
+ *
+ * A port that a program opens in the namespace is opened on the host, and the
+ * other way round. The kernel tells nobody of a port that was opened, so we
+ * look, a few times a second, which costs little (see nl_diag.c); and less
+ * often, should it cost more here. Of ports that were closed there is news.
+ *
+ * What we have open ourselves is nobody's service, and must never be followed:
+ * the two sides would open each other's ports for ever. So all that is wanted
+ * is decided on one view of things, before anything is opened or closed.
+ *
+ * Some programs use a UDP port next to a TCP one, and bind it only when they
+ * are asked to (iperf3). So UDP follows the numbers of TCP ports as well.
+ */
+#include "fwd_scan.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "fwd.h"
+#include "fwd_listen.h"
+#include "log.h"
+#include "nl_diag.h"
+#include "ns.h"
+#include "proc_net.h"
+#include "util.h"
+
+#define INTERVAL_MIN	(200 * MSEC)
+#define INTERVAL_MAX	(1 * SEC)
+#define COST		100	/* time between, in times of what one takes */
+#define SOON		(20 * MSEC)	/* after news, at least */
+#define RETRY		(1 * SEC)	/* for what could not be bound */
+#define FAIL_MAX	64U	/* of these per table and time */
+
+enum place { HOST, NS, PLACES };
+enum { TCP, UDP, PROTOS };
+
+/* One side, as a place to look at */
+struct view {
+	int		diag;		/* or else -1, and: */
+	int		proc[PROTOS][2];
+	int		closed;		/* news, or -1 */
+	bool		on[PROTOS];	/* somebody wants to know */
+	uint8_t		port[PROTOS][PORTS_BYTES];	/* others' */
+	uint8_t		ours[PROTOS][PORTS_BYTES];
+};
+
+/* One rule table that follows a place */
+struct follower {
+	bool		on;
+	bool		failed;		/* not all of it could be bound */
+	uint64_t	tried;
+	uint8_t		want[PORTS_BYTES], had[PORTS_BYTES];
+	uint8_t		told[PORTS_BYTES];	/* of a failure */
+};
+
+static struct {
+	struct view	view[PLACES];
+	struct follower	fol[FWD_TABLES];
+	struct timer	timer;
+	uint64_t	last;		/* look */
+	bool		opened;
+} scan;
+
+/* ----------------------------------------------------------------- looking */
+
+static void close_fd(int fd)
+{
+	if (fd >= 0)
+		close(fd);
+}
+
+static void ports_minus(uint8_t *from, const uint8_t *set)
+{
+	unsigned i;
+
+	for (i = 0; i < PORTS_BYTES; i++)
+		from[i] &= (uint8_t)~set[i];
+}
+
+static enum place place_of(enum fwd_table t)
+{
+	return t == FWD_TCP_IN || t == FWD_UDP_IN ? NS : HOST;
+}
+
+static int proto_of(enum fwd_table t)
+{
+	return t == FWD_TCP_IN || t == FWD_TCP_NS ? TCP : UDP;
+}
+
+static enum fwd_table table_of(int proto, enum place listens_at)
+{
+	if (listens_at == HOST)
+		return proto == TCP ? FWD_TCP_IN : FWD_UDP_IN;
+	return proto == TCP ? FWD_TCP_NS : FWD_UDP_NS;
+}
+
+static int read_ports(const struct view *v, int p, uint8_t *ports)
+{
+	int rc, rc6;
+
+	if (v->diag >= 0)
+		return nl_diag_ports(v->diag, p == TCP ? IPPROTO_TCP :
+							 IPPROTO_UDP, ports);
+	rc = proc_net_ports(v->proc[p][0], p == TCP ? TCP_LISTEN : TCP_CLOSE,
+			    ports);
+	if (v->proc[p][1] < 0)
+		return rc;		/* no IPv6 here */
+	rc6 = proc_net_ports(v->proc[p][1], p == TCP ? TCP_LISTEN : TCP_CLOSE,
+			     ports);
+	return rc ? rc : rc6;
+}
+
+/* In the namespace it is about */
+static int view_open(void *arg)
+{
+	static const char *const table[PROTOS][2] = {
+		[TCP] = { "tcp", "tcp6" }, [UDP] = { "udp", "udp6" },
+	};
+	struct view *v = arg;
+	int p, rc = 0;
+
+	v->closed = nl_diag_watch(v->on[TCP], v->on[UDP]);
+	v->diag = nl_diag_open();
+	for (p = 0; p < PROTOS && v->diag >= 0; p++) {
+		if (!v->on[p] || !read_ports(v, p, v->port[p]))
+			continue;
+		close_fd(v->diag);	/* a kernel without it */
+		v->diag = -1;
+	}
+	if (v->diag >= 0)
+		return 0;
+
+	for (p = 0; p < PROTOS; p++) {
+		v->proc[p][0] = proc_net_open(table[p][0]);
+		v->proc[p][1] = proc_net_open(table[p][1]);
+		if (v->on[p] && v->proc[p][0] < 0)
+			rc = v->proc[p][0];
+	}
+	return rc;
+}
+
+/* Ports of one protocol that others have open in one place. If that fails,
+ * things are as they were */
+static void look(enum place at, int p)
+{
+	static uint8_t now[PORTS_BYTES];	/* large for a stack */
+	struct view *v = &scan.view[at];
+	int rc;
+
+	memset(now, 0, sizeof(now));
+	rc = read_ports(v, p, now);
+	if (rc) {
+		debug("Cannot list open ports: %s", strerror(-rc));
+		return;
+	}
+	memcpy(v->port[p], now, sizeof(now));
+
+	memset(v->ours[p], 0, sizeof(v->ours[p]));
+	listen_ports(table_of(p, at), v->ours[p]);
+	ports_minus(v->port[p], v->ours[p]);
+}
+
+/* --------------------------------------------------------------- following */
+
+static void decide(enum fwd_table t)
+{
+	const struct view *v = &scan.view[place_of(t)];
+	struct follower *w = &scan.fol[t];
+	unsigned i;
+
+	memcpy(w->want, v->port[proto_of(t)], sizeof(w->want));
+	if (proto_of(t) != UDP)
+		return;
+	for (i = 0; i < PORTS_BYTES; i++)
+		w->want[i] |= v->port[TCP][i];
+	ports_minus(w->want, v->ours[UDP]);
+}
+
+/* Once for each port, until it works or is not wanted any more */
+static void tell_failure(enum fwd_table t, const struct listen_failure *f)
+{
+	struct follower *w = &scan.fol[t];
+
+	if (bit_test(w->told, f->port))
+		return;
+	bit_set(w->told, f->port);
+	warn("Cannot forward %s port %u of %s, as its number cannot be bound "
+	     "%s: %s", proto_of(t) == TCP ? "TCP" : "UDP", f->port,
+	     place_of(t) == HOST ? "the host" : "the namespace",
+	     place_of(t) == HOST ? "in the namespace" : "here",
+	     strerror(-f->e));
+}
+
+static void follow(enum fwd_table t)
+{
+	struct listen_failure fail[FAIL_MAX];
+	struct follower *w = &scan.fol[t];
+	bool same = !memcmp(w->want, w->had, sizeof(w->want));
+	int n, i;
+
+	if (same && (!w->failed || clock_now() - w->tried < RETRY))
+		return;
+
+	w->tried = clock_now();
+	n = listen_follow(t, w->want, fail, FAIL_MAX);
+	if (n < 0)
+		debug("Cannot open ports in the namespace: %s", strerror(-n));
+	for (i = 0; i < n; i++)
+		tell_failure(t, &fail[i]);
+	w->failed = n;
+	if (same)
+		return;
+	for (i = 0; i < PORTS_BYTES; i++)
+		w->told[i] &= w->want[i];
+	memcpy(w->had, w->want, sizeof(w->had));
+}
+
+static uint64_t cpu_clock(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &ts);
+	return (uint64_t)ts.tv_sec * SEC + (uint64_t)ts.tv_nsec / 1000;
+}
+
+static void scan_now(void)
+{
+	uint64_t began = cpu_clock(), wait;
+	int at, p, t;
+
+	for (at = 0; at < PLACES; at++)
+		for (p = 0; p < PROTOS; p++)
+			if (scan.view[at].on[p])
+				look((enum place)at, p);
+	for (t = 0; t < FWD_TABLES; t++)
+		if (scan.fol[t].on)
+			decide((enum fwd_table)t);
+	for (t = 0; t < FWD_TABLES; t++)
+		if (scan.fol[t].on)
+			follow((enum fwd_table)t);
+
+	wait = (cpu_clock() - began) * COST;
+	scan.last = clock_now();
+	timer_set(&scan.timer, TM_SCAN,
+		  MIN(MAX(wait, INTERVAL_MIN), INTERVAL_MAX));
+}
+
+/* ------------------------------------------------------------------- start */
+
+bool scan_wanted(void)
+{
+	int t;
+
+	for (t = 0; t < FWD_TABLES; t++)
+		if (fwd_rules((enum fwd_table)t)->mode == RULES_AUTO)
+			return true;
+	return false;
+}
+
+static void open_place(enum place at)
+{
+	struct view *v = &scan.view[at];
+	int rc, t;
+
+	memset(v->proc, 0xff, sizeof(v->proc));		/* none: -1 */
+	v->diag = v->closed = -1;
+	if (!v->on[UDP] && !v->on[TCP])
+		return;
+	rc = at == HOST ? view_open(v) : ns_call(view_open, v);
+	if (!rc) {
+		if (v->closed >= 0)
+			ev_add(v->closed, EPOLLIN,
+			       (union ev_ref){ .type = EV_SCAN, .index = at });
+		return;
+	}
+
+	warn("No automatic forwarding of ports of %s, as they cannot be listed: "
+	     "%s", at == HOST ? "the host" : "the namespace", strerror(-rc));
+	v->on[TCP] = v->on[UDP] = false;
+	for (t = 0; t < FWD_TABLES; t++)
+		if (place_of((enum fwd_table)t) == at)
+			scan.fol[t].on = false;
+}
+
+static void close_all(void)
+{
+	int at, p;
+
+	for (at = 0; at < PLACES; at++) {
+		struct view *v = &scan.view[at];
+
+		for (p = 0; p < PROTOS; p++) {
+			close_fd(v->proc[p][0]);
+			close_fd(v->proc[p][1]);
+		}
+		close_fd(v->diag);
+		close_fd(v->closed);
+	}
+}
+
+void scan_init(void)
+{
+	int t;
+
+	if (scan.opened)
+		close_all();
+	memset(&scan, 0, sizeof(scan));
+	scan.opened = true;
+	for (t = 0; t < FWD_TABLES; t++) {
+		struct view *v = &scan.view[place_of((enum fwd_table)t)];
+
+		if (fwd_rules((enum fwd_table)t)->mode != RULES_AUTO)
+			continue;
+		scan.fol[t].on = true;
+		v->on[TCP] = true;		/* UDP wants to know as well */
+		v->on[UDP] = v->on[UDP] || proto_of((enum fwd_table)t) == UDP;
+	}
+	open_place(HOST);
+	open_place(NS);
+	if (scan.view[HOST].on[TCP] || scan.view[NS].on[TCP])
+		scan_now();
+}
+
+void scan_timer(struct timer *t)
+{
+	(void)t;
+	scan_now();
+}
+
+void scan_ready(union ev_ref ref, uint32_t mask)
+{
+	uint64_t since = clock_now() - scan.last;
+
+	(void)mask;
+	if (ref.index >= PLACES || !nl_diag_closed(scan.view[ref.index].closed))
+		return;
+	if (since >= SOON)
+		scan_now();
+	else
+		timer_set(&scan.timer, TM_SCAN, SOON - since);
+}

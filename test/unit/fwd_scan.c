@@ -1,0 +1,451 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * fwd_scan.c - open ports seen by sock_diag and in /proc/net, and listeners
+ * that follow them between two namespaces; and on kernels that offer less
+ *
+ * link: -Wl,--wrap=nl_diag_open,--wrap=nl_diag_watch,--wrap=proc_net_open
+ */
+#include "fwd_scan.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <net/if.h>
+#include <netinet/tcp.h>
+#include <sched.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "check.h"
+#include "fwd_listen.h"
+#include "guest.h"
+#include "log.h"
+#include "nl_diag.h"
+#include "ns.h"
+#include "proc_net.h"
+#include "sock.h"
+#include "util.h"
+
+static struct fwd_conf conf;
+static struct guest facts;
+static struct {
+	int	diag, watch, proc;	/* errno of those calls, or 0 */
+} fail;
+
+int __wrap_nl_diag_open(void);
+int __real_nl_diag_open(void);
+int __wrap_nl_diag_watch(bool tcp, bool udp);
+int __real_nl_diag_watch(bool tcp, bool udp);
+int __wrap_proc_net_open(const char *table);
+int __real_proc_net_open(const char *table);
+
+int __wrap_nl_diag_open(void)
+{
+	return fail.diag ? -fail.diag : __real_nl_diag_open();
+}
+
+int __wrap_nl_diag_watch(bool tcp, bool udp)
+{
+	return fail.watch ? -fail.watch : __real_nl_diag_watch(tcp, udp);
+}
+
+int __wrap_proc_net_open(const char *table)
+{
+	return fail.proc ? -fail.proc : __real_proc_net_open(table);
+}
+
+/* ------------------------------------------------- sockets, here and there */
+
+struct want {
+	int		family, kind;
+	in_port_t	port, peer;
+};
+
+static int make(void *arg)
+{
+	const struct want *w = arg;
+	struct sockaddr_in6 six = { .sin6_family = AF_INET6,
+				    .sin6_port = htons(w->port),
+				    .sin6_addr = IN6ADDR_LOOPBACK_INIT };
+	struct sockaddr_in four = { .sin_family = AF_INET,
+				    .sin_port = htons(w->port),
+				    .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	struct sockaddr *sa = w->family == AF_INET ? (struct sockaddr *)&four :
+						     (struct sockaddr *)&six;
+	socklen_t len = w->family == AF_INET ? sizeof(four) : sizeof(six);
+	int fd = socket(w->family, w->kind | SOCK_CLOEXEC, 0);
+
+	if (fd < 0 || bind(fd, sa, len))
+		return -errno;
+	if (w->kind == SOCK_STREAM && listen(fd, 1))
+		return -errno;
+	four.sin_port = six.sin6_port = htons(w->peer);
+	if (w->peer && connect(fd, sa, len))
+		return -errno;
+	return fd;
+}
+
+static int open_here(int family, int kind, in_port_t port, in_port_t peer)
+{
+	struct want w = { family, kind, port, peer };
+
+	return make(&w);
+}
+
+static int open_there(int family, int kind, in_port_t port)
+{
+	struct want w = { family, kind, port, 0 };
+
+	return ns_call(make, &w);
+}
+
+static void lo_up(void)
+{
+	struct ifreq ifr = { .ifr_name = "lo" };
+	int fd = socket(AF_INET, SOCK_DGRAM, 0);
+
+	ifr.ifr_flags = IFF_UP | IFF_RUNNING;
+	ioctl(fd, SIOCSIFFLAGS, &ifr);
+	close(fd);
+}
+
+/* Two namespaces of ours: in the one we stay, the other is the target */
+static bool two_namespaces(void)
+{
+	int here, there;
+
+	if (unshare(CLONE_NEWUSER | CLONE_NEWNET))
+		return false;
+	lo_up();
+	here = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
+	if (unshare(CLONE_NEWNET))
+		return false;
+	lo_up();
+	there = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
+	ns_set(there);
+	return !setns(here, CLONE_NEWNET);
+}
+
+static bool is_set(const uint8_t *ports, unsigned n, unsigned a, unsigned b)
+{
+	unsigned i, found = 0;
+
+	for (i = 0; i < 65536; i++)
+		found += bit_test(ports, i);
+	return found == n && bit_test(ports, a) && bit_test(ports, b);
+}
+
+/* -------------------------------------------------------------- both ways */
+
+static void see(bool diag)
+{
+	int s[6] = {
+		open_here(AF_INET, SOCK_STREAM, 1001, 0),
+		open_here(AF_INET6, SOCK_STREAM, 1002, 0),
+		open_here(AF_INET, SOCK_DGRAM, 1003, 0),
+		open_here(AF_INET6, SOCK_DGRAM, 1004, 0),
+		open_here(AF_INET, SOCK_DGRAM, 1005, 1003),	/* has a peer */
+		open_here(AF_INET, SOCK_STREAM, 0, 0),
+	};
+	uint8_t tcp[PORTS_BYTES] = { 0 }, udp[PORTS_BYTES] = { 0 };
+	int fd, fd6, i;
+
+	close(s[5]);
+	if (diag) {
+		fd = nl_diag_open();
+		EXPECT_EQ(nl_diag_ports(fd, IPPROTO_TCP, tcp), 0);
+		EXPECT_EQ(nl_diag_ports(fd, IPPROTO_UDP, udp), 0);
+		close(fd);
+	} else {
+		fd = proc_net_open("tcp");
+		fd6 = proc_net_open("tcp6");
+		EXPECT_EQ(proc_net_ports(fd, TCP_LISTEN, tcp), 0);
+		EXPECT_EQ(proc_net_ports(fd6, TCP_LISTEN, tcp), 0);
+		EXPECT_EQ(proc_net_ports(fd6, TCP_LISTEN, tcp), 0);
+		close(fd);
+		close(fd6);
+		fd = proc_net_open("udp");
+		fd6 = proc_net_open("udp6");
+		EXPECT_EQ(proc_net_ports(fd, TCP_CLOSE, udp), 0);
+		EXPECT_EQ(proc_net_ports(fd6, TCP_CLOSE, udp), 0);
+		close(fd);
+		close(fd6);
+	}
+	EXPECT(is_set(tcp, 2, 1001, 1002));
+	EXPECT(is_set(udp, 2, 1003, 1004));
+	for (i = 0; i < 5; i++)
+		close(s[i]);
+}
+
+static bool comes(int fd)
+{
+	int i;
+
+	for (i = 0; i < 100 && !nl_diag_closed(fd); i++)
+		usleep(5000);
+	return i < 100;
+}
+
+static void news(void)
+{
+	int fd = nl_diag_watch(true, true), s, t;
+
+	group("news of what was closed");
+	EXPECT(fd >= 0);
+	close(open_here(AF_INET, SOCK_STREAM, 1001, 0));
+	EXPECT(comes(fd));
+	close(open_here(AF_INET6, SOCK_STREAM, 1001, 0));
+	EXPECT(comes(fd));
+	close(open_here(AF_INET, SOCK_DGRAM, 1001, 0));
+	EXPECT(comes(fd));
+	close(open_here(AF_INET6, SOCK_DGRAM, 1001, 0));
+	EXPECT(comes(fd));
+
+	group("... and of nothing else");
+	s = open_here(AF_INET, SOCK_DGRAM, 1002, 0);
+	t = open_here(AF_INET, SOCK_DGRAM, 1003, 1002);
+	close(t);
+	close(socket(AF_INET, SOCK_STREAM, 0));
+	close(socket(AF_INET6, SOCK_DGRAM, 0));
+	usleep(100 * 1000);
+	EXPECT(!nl_diag_closed(fd));
+	close(s);
+	EXPECT(comes(fd));
+	close(fd);
+
+	fd = nl_diag_watch(true, false);
+	close(open_here(AF_INET, SOCK_DGRAM, 1001, 0));
+	usleep(50 * 1000);
+	EXPECT(!nl_diag_closed(fd));
+	close(fd);
+}
+
+/* A table in a file: as the kernel's, but with lines of all sorts */
+static void junk(void)
+{
+	static const char head[] =
+		"  sl  local_address rem_address   st\n"
+		"   0: 0100007F:0035 00000000:0000 0A x\n"
+		"   1: 0100007F:0036 00000000:0000 01 x\n"
+		"   2: 0100007F:0000 00000000:0000 0A x\n"
+		"   3: 0100007F:\n"
+		"   x: 0100007F:0037 00000000:0000 0A x\n"
+		"\n:::::\n"
+		"   4: 0100007F0100007F0100007F0100007F0:0038 0:0 0A\n";
+	static const char tail[] =
+		"   5: 00000000000000000000000000000000:FFFF "
+		"00000000000000000000000000000000:0000 0A\n"
+		"   6: 0100007F:0040 00000000:0000 0A";	/* no end of line */
+	uint8_t ports[PORTS_BYTES] = { 0 };
+	int fd = memfd_create("table", MFD_CLOEXEC), i;
+
+	EXPECT_EQ(write(fd, head, strlen(head)), (ssize_t)strlen(head));
+	for (i = 0; i < 2000; i++)
+		EXPECT_EQ(write(fd, "0123456789", 10), 10);
+	EXPECT_EQ(write(fd, "\n", 1), 1);
+	EXPECT_EQ(write(fd, tail, strlen(tail)), (ssize_t)strlen(tail));
+	EXPECT_EQ(proc_net_ports(fd, TCP_LISTEN, ports), 0);
+	EXPECT(is_set(ports, 2, 0x35, 0xffff));
+	close(fd);
+	EXPECT(proc_net_ports(fd, TCP_LISTEN, ports) < 0);
+	EXPECT_EQ(__real_proc_net_open("no such table"), -ENOENT);
+}
+
+/* ------------------------------------------------------------ following */
+
+static uint64_t now;
+
+static void later(uint64_t us)
+{
+	struct timer *t;
+
+	now += us;
+	clock_set(now);
+	while ((t = timer_pop()))
+		if (EXPECT_EQ(t->kind, TM_SCAN))
+			scan_timer(t);
+}
+
+static bool listens(enum fwd_table t, unsigned n, unsigned a, unsigned b)
+{
+	uint8_t ports[PORTS_BYTES] = { 0 };
+
+	listen_ports(t, ports);
+	return is_set(ports, n, a, b);
+}
+
+static bool nothing(enum fwd_table t)
+{
+	uint8_t ports[PORTS_BYTES] = { 0 }, none[PORTS_BYTES] = { 0 };
+
+	listen_ports(t, ports);
+	return !memcmp(ports, none, sizeof(none));
+}
+
+static void set_modes(enum ruleset_mode tcp_in, enum ruleset_mode udp_in,
+		      enum ruleset_mode tcp_ns, enum ruleset_mode udp_ns)
+{
+	conf.rules[FWD_TCP_IN].mode = tcp_in;
+	conf.rules[FWD_UDP_IN].mode = udp_in;
+	conf.rules[FWD_TCP_NS].mode = tcp_ns;
+	conf.rules[FWD_UDP_NS].mode = udp_ns;
+	fwd_init(&conf);
+	timer_reset();
+	listen_close_all();
+	listen_all(true, true);
+	listen_ns(true, true);
+	scan_init();
+}
+
+static void follow(void)
+{
+	int a, b, c, d;
+
+	set_modes(RULES_AUTO, RULES_AUTO, RULES_AUTO, RULES_AUTO);
+	EXPECT(scan_wanted());
+	EXPECT(nothing(FWD_TCP_IN) && nothing(FWD_TCP_NS));
+
+	a = open_there(AF_INET, SOCK_STREAM, 2001);
+	b = open_there(AF_INET6, SOCK_STREAM, 2002);
+	c = open_here(AF_INET, SOCK_STREAM, 3001, 0);
+	d = open_here(AF_INET6, SOCK_DGRAM, 3002, 0);
+	later(SEC + 10 * MSEC);
+	EXPECT(listens(FWD_TCP_IN, 2, 2001, 2002));
+	EXPECT(listens(FWD_UDP_IN, 2, 2001, 2002));	/* of TCP */
+	EXPECT(listens(FWD_TCP_NS, 1, 3001, 3001));
+	EXPECT(listens(FWD_UDP_NS, 2, 3001, 3002));
+	later(SEC + 10 * MSEC);
+	later(SEC + 10 * MSEC);
+	EXPECT(listens(FWD_TCP_IN, 2, 2001, 2002));
+	EXPECT(listens(FWD_TCP_NS, 1, 3001, 3001));
+
+	close(a);
+	close(c);
+	later(SEC + 10 * MSEC);
+	EXPECT(listens(FWD_TCP_IN, 1, 2002, 2002));
+	EXPECT(nothing(FWD_TCP_NS));
+	EXPECT(listens(FWD_UDP_NS, 1, 3002, 3002));
+	close(b);
+	close(d);
+	later(SEC + 10 * MSEC);
+	later(SEC + 10 * MSEC);
+	EXPECT(nothing(FWD_TCP_IN) && nothing(FWD_UDP_IN));
+	EXPECT(nothing(FWD_TCP_NS) && nothing(FWD_UDP_NS));
+}
+
+/* A port that cannot be bound is tried again, but not all the time */
+static void conflict(void)
+{
+	int a, b;
+
+	set_modes(RULES_AUTO, RULES_NONE, RULES_NONE, RULES_NONE);
+	a = open_here(AF_INET, SOCK_STREAM, 2001, 0);
+	b = open_there(AF_INET, SOCK_STREAM, 2001);
+	later(SEC + 10 * MSEC);
+	EXPECT(nothing(FWD_TCP_IN));
+	close(a);
+	later(500 * MSEC);
+	EXPECT(nothing(FWD_TCP_IN));
+	later(SEC + 10 * MSEC);
+	EXPECT(listens(FWD_TCP_IN, 1, 2001, 2001));
+	close(b);
+	later(SEC + 10 * MSEC);
+	EXPECT(nothing(FWD_TCP_IN));
+}
+
+/* Explicit ports of the other direction are ours */
+static void ours(void)
+{
+	int b;
+
+	conf.rules[FWD_TCP_NS].n = 1;
+	conf.rules[FWD_TCP_NS].rule[0] = (struct fwd_rule){
+		.first = 2005, .last = 2005, .target = 4005 };
+	set_modes(RULES_AUTO, RULES_AUTO, RULES_PORTS, RULES_NONE);
+	b = open_there(AF_INET, SOCK_STREAM, 2006);
+	later(SEC + 10 * MSEC);
+	EXPECT(listens(FWD_TCP_IN, 1, 2006, 2006));
+	EXPECT(listens(FWD_UDP_IN, 1, 2006, 2006));
+	close(b);
+	conf.rules[FWD_TCP_NS].n = 0;
+}
+
+static void events(void)
+{
+	struct ev_event ev[4];
+	int a, i, n;
+
+	set_modes(RULES_AUTO, RULES_NONE, RULES_NONE, RULES_NONE);
+	a = open_there(AF_INET, SOCK_STREAM, 2001);
+	later(SEC + 10 * MSEC);
+	EXPECT(listens(FWD_TCP_IN, 1, 2001, 2001));
+	now += 50 * MSEC;
+	clock_set(now);
+	close(a);
+	n = ev_wait(ev, 4, 2000);
+	EXPECT_EQ(n, 1);
+	for (i = 0; i < n; i++) {
+		EXPECT_EQ(ev[i].ref.type, EV_SCAN);
+		scan_ready(ev[i].ref, ev[i].mask);
+	}
+	EXPECT(nothing(FWD_TCP_IN));
+
+	/* Again at once: it waits a moment */
+	close(open_there(AF_INET, SOCK_STREAM, 2002));
+	a = open_there(AF_INET, SOCK_STREAM, 2003);
+	n = ev_wait(ev, 4, 2000);
+	EXPECT_EQ(n, 1);
+	scan_ready(ev[0].ref, ev[0].mask);
+	EXPECT(nothing(FWD_TCP_IN));
+	later(25 * MSEC);
+	EXPECT(listens(FWD_TCP_IN, 1, 2003, 2003));
+	scan_ready((union ev_ref){ .index = 77 }, EPOLLIN);
+	close(a);
+}
+
+int main(void)
+{
+	if (!two_namespaces())
+		skip_all("no network namespaces");
+	now = 1000 * SEC;
+	clock_set(now);
+	ev_init();
+	guest_init(&facts);
+	sock_init(0, false);
+	log_to_stderr(false);
+
+	group("ports as sock_diag lists them");
+	see(true);
+	group("ports as /proc/net lists them");
+	see(false);
+	group("a table in /proc/net with lines of all sorts");
+	junk();
+	news();
+
+	group("each side follows the other");
+	follow();
+	group("a port that is taken");
+	conflict();
+	group("explicit ports are not followed");
+	ours();
+	group("events");
+	events();
+
+	group("without sock_diag: the same");
+	fail.diag = EPROTONOSUPPORT;
+	fail.watch = EPROTONOSUPPORT;
+	follow();
+	conflict();
+	ours();
+
+	group("without /proc as well: nothing, and no harm");
+	fail.proc = ENOENT;
+	set_modes(RULES_AUTO, RULES_AUTO, RULES_AUTO, RULES_AUTO);
+	close(open_there(AF_INET, SOCK_STREAM, 2001));
+	later(SEC + 10 * MSEC);
+	EXPECT(nothing(FWD_TCP_IN));
+	set_modes(RULES_NONE, RULES_NONE, RULES_NONE, RULES_NONE);
+	EXPECT(!scan_wanted());
+	return done();
+}
