@@ -6,6 +6,7 @@
 # make static		./passt.static, one file without a loader
 # make bench		throughput and latency; BENCH="--impl this=./pasta --impl
 #			that=PATH" compares with others
+# make docs		the manual as text and HTML, in build/; needs mandoc
 # make install		PREFIX, DESTDIR and the usual directory variables
 #
 # One object per source. The normal objects lie beside the sources, those of
@@ -162,6 +163,21 @@ check-unit: units all
 bench: all
 	python3 test/bench.py $(BENCH)
 
+# The backspaces are how a terminal is told of bold and underlined letters
+docs: build/passt.txt build/passt.html
+
+build/passt.txt: passt.1
+	$(call say,MAN,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)mandoc -T ascii $< >$@.new
+	$(Q)LC_ALL=C sed "s/.$$(printf '\b')//g" $@.new >$@
+	$(Q)rm $@.new
+
+build/passt.html: passt.1
+	$(call say,MAN,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)mandoc -T html -O toc $< >$@
+
 # One binary chooses its instructions at start; the .avx2 names exist because
 # scripts and packages of this program's family know them
 AVX2	:= $(if $(filter x86_64%,$(TARGET)),passt.avx2 pasta.avx2)
@@ -172,11 +188,9 @@ install: all
 	for l in pasta $(AVX2); do \
 		ln -sf passt '$(DESTDIR)$(bindir)'/$$l || exit 1; \
 	done
-	if [ -f passt.1 ]; then \
-		$(INSTALL) -d '$(DESTDIR)$(man1dir)' && \
-		$(INSTALL) -m 644 passt.1 '$(DESTDIR)$(man1dir)/passt.1' && \
-		ln -sf passt.1 '$(DESTDIR)$(man1dir)/pasta.1'; \
-	fi
+	$(INSTALL) -d '$(DESTDIR)$(man1dir)'
+	$(INSTALL) -m 644 passt.1 '$(DESTDIR)$(man1dir)/passt.1'
+	ln -sf passt.1 '$(DESTDIR)$(man1dir)/pasta.1'
 
 uninstall:
 	for f in passt pasta $(AVX2); do \
@@ -187,8 +201,8 @@ uninstall:
 clean:
 	rm -rf build *.o *.d passt pasta passt.static
 
-.PHONY: all static units deps check check-unit bench install uninstall clean
-.PHONY: FORCE
+.PHONY: all static units deps check check-unit bench docs install uninstall
+.PHONY: clean FORCE
 .SECONDARY:
 .DELETE_ON_ERROR:
 

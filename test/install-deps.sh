@@ -24,6 +24,7 @@ arping:iputils-arping
 dhclient:isc-dhcp-client
 udhcpc:udhcpc
 rdisc6:ndisc6
+mandoc:mandoc
 busybox:busybox-static
 "
 # The virtual machine of test/e2e/qemu.t. Its kernel is not installed here:
