@@ -213,6 +213,11 @@ static void host_dns(struct conf *c)
 		if (n < 0)
 			debug("Cannot read " RESOLV_CONF ": %s",
 			      strerror((int)-n));
+		if (n == sizeof(buf) - 1) {
+			/* Not the whole file: half a line would be wrong */
+			while (n && buf[n - 1] != '\n')
+				n--;
+		}
 		resolv_parse(buf, n < 0 ? 0 : (size_t)n, &r);
 		resolv_apply(c, &r);
 	}
