@@ -40,6 +40,9 @@ void log_set_level(enum log_level lvl);
 /* log_to_stderr() - Also (or no longer) write to standard error */
 void log_to_stderr(bool on);
 
+/* log_started() - From now on the system log must not hold us up */
+void log_started(void);
+
 /* log_shown() - Whether messages of @lvl go anywhere (to skip costly text) */
 bool log_shown(enum log_level lvl);
 

@@ -678,6 +678,7 @@ int main(int argc, char **argv)
 	else
 		start_passt(c);
 
+	log_started();
 	while (!self.end)
 		turn();
 	report();

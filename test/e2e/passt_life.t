@@ -310,6 +310,13 @@ def one_off():
                 ok(c.served(7) and p.proc.poll() is None,
                    f"{opt}: serves its client")
             ok(p.proc.wait(5) == 0, "... and ends with it, status 0")
+        with case(opt), Passt(topo, [opt]) as p:
+            for _ in range(3):
+                run_passt("-f", "-s", p.sock)
+            time.sleep(0.1)
+            with client(p) as c:
+                ok(c.served(8), f"{opt}: who looks whether the path is in use "
+                   "is no client")
 
 
 def with_fd(name, ours, theirs, number=None, opts=("-f", "-q"), back=False):
