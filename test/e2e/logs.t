@@ -200,12 +200,45 @@ def system_log(mode):
            f"{mode}: an error is there and on standard error", f"{r} {got}")
 
 
+def with_command():
+    """Nothing disturbs the command, but for what -d shows."""
+    log.take()
+    for opts in (), ("-d",):
+        name = f"pasta {' '.join(opts)} with a command"
+        with case(name), topo.pasta(*opts, quiet=False) as p:
+            wait_for("no rights left", lambda: status(p.pid, "NoNewPrivs"))
+            before = p.text()
+            warn_now(p)
+            if opts:
+                wait_for("warning", lambda: "Cannot open a socket" in p.text())
+                ok(banner(before), f"{name}: all is said", before)
+                continue
+            got = []
+            wait_for("warning", lambda: got.extend(log.take()) or got)
+            ok([i[:3] for i in got] == [(WARNING, "pasta", p.pid)] and
+               not p.text(), f"{name}: a warning for the system log alone",
+               f"{got} {p.text()}")
+
+
+def no_resolver():
+    """--dns-forward without anything behind it."""
+    with case("--dns-forward"):
+        topo.in_host("sh", "-c", f"echo >{tmp('resolv')}")
+        for mode in MODES:
+            with Daemon(mode, "-f", "-q", "--dns-forward", "192.0.2.7", "-D",
+                        "192.0.2.7", "-4") as d:
+                ok(d.said().count("\n") == 1 and "--dns-host" in d.said() and
+                   "IPv4" in d.said(), f"{mode}: --dns-forward to nobody: a "
+                   "warning", d.said())
+
+
 def warn_now(d):
     """Have the daemon warn that nobody may ping."""
     topo.in_host("sh", "-c", "echo 1 0 >/proc/sys/net/ipv4/ping_group_range")
     try:
-        if d.ns:
-            run(*enter(d.ns.pid, "ping", "-c1", "-W1", GW[4]), check=False)
+        guest = d.guest if isinstance(d, Pasta) else d.ns and d.ns.pid
+        if guest:
+            run(*enter(guest, "ping", "-c1", "-W1", GW[4]), check=False)
             return
         # An echo request, whose checksums nobody looks at
         icmp = struct.pack("!BBHHH", 8, 0, 0xf7fe, 0, 1)
@@ -253,7 +286,9 @@ def in_order(text, lines):
 def banners():
     opts = ("-o", HOST[4], "--outbound-if6", "eth0", "-M", "02:aa:00:00:00:01",
             "-D", "10.77.0.53", "-D", "fd77::53", "-S", "a.example",
-            "--map-host-loopback", "192.0.2.9", "-t", "5001,6000-6010:7000",
+            "--map-host-loopback", "192.0.2.9", "--map-guest-addr",
+            "192.0.2.8", "--dns-forward", "192.0.2.7", "--dns-forward",
+            "fd00::7", "--dns-host", "::1", "-t", "5001,6000-6010:7000",
             "-t", "[::1]/5003", "-u", "127.0.0.1%lo/5002")
     opts = tuple(o.replace(":7000", ":7000-7010") for o in opts)
     common = [r"Our MAC address: 02:aa:00:00:00:01",
@@ -264,8 +299,11 @@ def banners():
               "Search domains:", " +a.example",
               f"Outbound address: {HOST[4]}",
               "Host loopback 127.0.0.1 is seen as 192.0.2.9",
+              f"Host address {HOST[4]}.* is seen as 192.0.2.8",
+              "DNS to 192.0.2.7 goes to 10.77.0.53",
               "Outbound interface: eth0",
               f"Host loopback ::1 is seen as {GW[6]}",
+              "DNS to fd00::7 goes to ::1",
               "Inbound TCP forwarding:", ".*5001.*", ".*6000-6010.*7000.*",
               ".*::1.*5003.*", "Inbound UDP forwarding:",
               r".*127\.0\.0\.1.*lo.*5002.*"]
@@ -544,6 +582,7 @@ private_dev()
 log = Syslog()
 for m in MODES:
     system_log(m)
+with_command()
 without_log()
 banners()
 shared_file()
@@ -554,6 +593,7 @@ for m in MODES:
     inherited(m)
 command()
 runas()
+no_resolver()
 with case("nothing left"):
     keep = {q.pid for q in topo.procs}
     wait_for("end", lambda: not [q for q in tagged() if q not in keep],

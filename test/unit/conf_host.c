@@ -624,6 +624,7 @@ static void test_dns(void)
 	size_t i;
 
 	group("nameservers, from the file to what is told");
+	log_to_stderr(false);
 	for (i = 0; i < sizeof(dns) / sizeof(*dns); i++) {
 		full_host();
 		host.resolv = dns[i].file;

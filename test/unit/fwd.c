@@ -32,6 +32,7 @@ enum {
 	LO2LO	= 1 << 7,	/* --host-lo-to-ns-lo */
 	NOGW	= 1 << 8,	/* no gateway at all */
 	ONLY4	= 1 << 9,
+	ONLY6	= 1 << 21,
 	LOCAL6	= 1 << 10,	/* no IPv6 address assigned or seen */
 	FRESH	= 1 << 11,	/* no guest link-local address seen yet */
 	SEEN	= 1 << 12,	/* the guest uses addresses of its own */
@@ -295,6 +296,13 @@ static const struct row {
 	/* 2.12: a family that is off; --splice-only */
 	{ GW | ONLY4, TCP, G, "2001:db8::2", 1000, "2001:db8:9::1", 80, 0,
 	  "drop" },
+	{ GW | ONLY4, ICMP6, G, "fe80::2", 5, "fe80::1", 5, 0, "drop" },
+	{ GW | ONLY6, UDP, G, "192.0.2.2", 1000, "198.51.100.1", 80, 0,
+	  "drop" },
+	{ GW | DNS | ONLY6, UDP, G, "192.0.2.2", 1000, "192.0.2.53", 53, 0,
+	  "drop" },
+	{ GW | ONLY6, UDP, G, "2001:db8::2", 1000, "2001:db8:9::1", 80, 0,
+	  "H 2001:db8:9::1 80 < :: 1000" },
 	{ GW | NOTAP, TCP, G, "192.0.2.2", 1000, "198.51.100.1", 80, 0,
 	  "drop" },
 
@@ -461,6 +469,10 @@ static const struct row {
 	/* no address of that family inside: the other one */
 	{ GW | SPLICE | LOCAL6, TCP, H, "::1", 4000, "::1", 80, 0,
 	  "N 192.0.2.2 80 < 0.0.0.0 0" },
+	{ GW | SPLICE | ONLY6, TCP, H, "127.0.0.1", 4000, "127.0.0.1", 80, 0,
+	  "N 2001:db8::2 80 < :: 0" },
+	{ GW | ONLY6, TCP, H, "127.0.0.1", 4000, "127.0.0.1", 80, 0,
+	  "refuse" },
 	{ GW | SPLICE | ONLY4, UDP, H, "::1", 4000, "::1", 80, 0,
 	  "N 192.0.2.2 80 < 0.0.0.0 4000" },
 	{ GW | SPLICE | LO2LO, TCP, H, "127.0.0.1", 4000, "127.0.0.1", 80, 81,
@@ -521,7 +533,7 @@ static void set_guest(unsigned conf)
 	struct guest g = { .mtu = 1500 };
 	struct guest_net *v4 = &g.net[GUEST_V4], *v6 = &g.net[GUEST_V6];
 
-	v4->on = true;
+	v4->on = !(conf & ONLY6);
 	v6->on = !(conf & ONLY4);
 	v4->addr = A(conf & LOGUEST ? "127.0.0.5" : "192.0.2.2");
 	if (!(conf & LOCAL6))
