@@ -116,6 +116,7 @@ with case("-o"), topo.pasta("-o", OTHER[4], "-o", OTHER[6]) as p:
         sees(LOOP[v], "-o, mapped loopback", p.guest, v, GW[v], 5001, H,
              LOOP[v])
         ok(ping(p, REMOTE[v]), f"-o: ping over IPv{v}")
+        ok(ping(p, GW[v]), f"-o, mapped loopback: ping over IPv{v}")
 
 for v in 4, 6:
     name = f"--outbound-if{v}"
@@ -123,13 +124,17 @@ for v in 4, 6:
         sees(None, f"{name} elsewhere", p.guest, v, REMOTE[v], 5001, R,
              REMOTE[v])
         ok(not ping(p, REMOTE[v]), f"{name} elsewhere: ping")
+        ok(ping(p, GW[v]), f"{name}, mapped loopback: ping")
         sees(LOOP[v], f"{name}, mapped loopback", p.guest, v, GW[v], 5001, H,
              LOOP[v])
         sees(HOST[10 - v], f"{name}: not", p.guest, 10 - v, REMOTE[10 - v],
              5001, R, REMOTE[10 - v])
-    with case(name), topo.pasta(name, "eth0") as p:
+    own = {4: "10.0.9.8", 6: "fd00:9::8"}[v]
+    with case(name), topo.pasta(name, "eth0", "--map-guest-addr", own) as p:
         sees(HOST[v], f"{name} eth0", p.guest, v, REMOTE[v], 5001, R,
              REMOTE[v])
+        sees(HOST[v], f"{name} eth0, --map-guest-addr", p.guest, v, own, 5001,
+             H, HOST[v])
 
 # --- DNS: IPv4 at the host's loopback, IPv6 elsewhere ---
 
