@@ -268,6 +268,8 @@ def as_root():
         r = topo.in_host(topo._program("PASST"), "-q", "-s", path, "-P", pidf,
                          *opts, check=False, timeout=10)
         pid = int(read(pidf))
+        # The last step comes after the parent was told
+        wait_for("no rights left", lambda: status(pid, "NoNewPrivs"))
         st = read(f"/proc/{pid}/status")
         ok(r.returncode == 0 and f"Uid:\t{uid}\t{uid}\t{uid}\t{uid}" in st and
            "CapPrm:\t0000000000000000" in st and "Groups:\t \n" in st,
