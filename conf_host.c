@@ -213,10 +213,23 @@ static void host_dns(struct conf *c)
 		if (n < 0)
 			debug("Cannot read " RESOLV_CONF ": %s",
 			      strerror((int)-n));
+		if (n == sizeof(buf) - 1) {
+			/* Not the whole file: half a line would be wrong */
+			while (n && buf[n - 1] != '\n')
+				n--;
+		}
 		resolv_parse(buf, n < 0 ? 0 : (size_t)n, &r);
 		resolv_apply(c, &r);
 	}
 
+	for (f = 0; f < GUEST_FAMILIES; f++) {
+		const struct fwd_net *fwd = &c->fwd.net[f];
+
+		if (net[f].on && !addr_is_none(&fwd->dns_forward) &&
+		    addr_is_none(&fwd->dns_host))
+			warn("--dns-forward: " RESOLV_CONF " has no %s nameserver to lead to, give one with --dns-host",
+			     family_name[f]);
+	}
 	if (!c->guest.tell_dns || c->dns_none)
 		return;
 	if (net[GUEST_V4].on && c->guest.dhcp && !net[GUEST_V4].ndns)

@@ -54,7 +54,26 @@ static void print_net6(const struct guest *g)
 		print_list("DNS", net->dns, net->ndns);
 }
 
-static void print_fwd(const struct fwd_conf *fwd)
+/* The addresses that lead to somebody else; @own: the guest's */
+static void print_maps(const struct fwd_net *net, const union addr *own)
+{
+	char a[ADDR_STRLEN], b[ADDR_STRLEN];
+	union addr lo;
+
+	if (!addr_is_none(&net->map_host_loopback)) {
+		lo = addr_loopback(&net->map_host_loopback);
+		info("Host loopback %s is seen as %s", addr_str(&lo, a),
+		     addr_str(&net->map_host_loopback, b));
+	}
+	if (!addr_is_none(&net->map_guest_addr) && !addr_is_none(own))
+		info("Host address %s, also the guest's, is seen as %s",
+		     addr_str(own, a), addr_str(&net->map_guest_addr, b));
+	if (!addr_is_none(&net->dns_forward) && !addr_is_none(&net->dns_host))
+		info("DNS to %s goes to %s", addr_str(&net->dns_forward, a),
+		     addr_str(&net->dns_host, b));
+}
+
+static void print_fwd(const struct guest *g, const struct fwd_conf *fwd)
 {
 	static const char *const titles[] = {
 		[FWD_TCP_IN] = "Inbound TCP forwarding",
@@ -62,22 +81,19 @@ static void print_fwd(const struct fwd_conf *fwd)
 		[FWD_TCP_NS] = "Outbound TCP forwarding",
 		[FWD_UDP_NS] = "Outbound UDP forwarding",
 	};
-	char a[ADDR_STRLEN], b[ADDR_STRLEN], text[RULE_STRLEN];
-	const struct fwd_net *net;
-	union addr lo;
+	char a[ADDR_STRLEN], text[RULE_STRLEN];
 	unsigned i, t;
 
-	for (net = fwd->net; net < fwd->net + GUEST_FAMILIES; net++) {
+	for (i = 0; i < GUEST_FAMILIES; i++) {
+		const struct fwd_net *net = &fwd->net[i];
+
 		if (*net->outbound_if)
 			info("Outbound interface: %s", net->outbound_if);
 		if (!addr_is_none(&net->outbound))
 			info("Outbound address: %s",
 			     addr_str(&net->outbound, a));
-		if (addr_is_none(&net->map_host_loopback))
-			continue;
-		lo = addr_loopback(&net->map_host_loopback);
-		info("Host loopback %s is seen as %s", addr_str(&lo, a),
-		     addr_str(&net->map_host_loopback, b));
+		if (g->net[i].on)
+			print_maps(net, &g->net[i].addr);
 	}
 
 	for (t = 0; t < FWD_TABLES; t++) {
@@ -126,7 +142,7 @@ void conf_print(const struct conf *c)
 		for (i = 0; i < g->nsearch; i++)
 			info("    %s", g->search[i]);
 	}
-	print_fwd(&c->fwd);
+	print_fwd(g, &c->fwd);
 	if (c->mode == MODE_PASST && *c->socket) {
 		info("Socket bound at %s; for QEMU:", c->socket);
 		info("    -netdev stream,id=n0,server=off,addr.type=unix,addr.path=%s -device virtio-net-pci,netdev=n0",

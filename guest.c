@@ -98,7 +98,9 @@ union addr guest_addr_for(const union addr *src)
 {
 	if (addr_is4(src))
 		return state.g.seen4;
-	if (addr_class(src) == ADDR_LINKLOCAL)
+	/* Until it has shown one of link scope, the other one is as near */
+	if (addr_class(src) == ADDR_LINKLOCAL &&
+	    !addr_is_none(&state.g.seen6_ll))
 		return state.g.seen6_ll;
 	return state.g.seen6;
 }

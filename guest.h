@@ -63,8 +63,8 @@ void guest_saw(const uint8_t mac[static 6], const union addr *src);
 void guest_assigned(enum guest_family f);
 
 /* guest_addr_for() - Where frames for the guest go when they seem to come from
- * @src: IPv4 seen; for IPv6 the link-local address if @src is link-local, else
- * the global one. ADDR_NONE if nothing is known */
+ * @src: IPv4 seen; for IPv6 the link-local address if @src is link-local and
+ * it was seen, else the global one. ADDR_NONE if nothing is known */
 union addr guest_addr_for(const union addr *src);
 
 /* guest_is_self() - The guest would take @a for one of its own addresses

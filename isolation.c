@@ -51,6 +51,14 @@
 /* setns(), and low ports in the target */
 #define CAPS_NS		(CAP_BIT(CAP_SYS_ADMIN) | CAP_BIT(CAP_NET_BIND_SERVICE))
 
+/* As we found them, for the command of pasta */
+static struct {
+	struct rlimit files;
+	bool files_known;
+	mode_t mask;
+	bool mask_known;
+} found;
+
 /* Keep of our permitted capabilities those in @keep */
 static void caps_limit(uint64_t keep)
 {
@@ -122,10 +130,20 @@ void isolate_initial(void)
 	caps_limit(caps);
 
 	if (!getrlimit(RLIMIT_NOFILE, &rl) && rl.rlim_cur < rl.rlim_max) {
+		found.files = rl;
+		found.files_known = true;
 		rl.rlim_cur = rl.rlim_max;
 		if (setrlimit(RLIMIT_NOFILE, &rl))
 			debug_perror("Cannot raise the limit of open files");
 	}
+}
+
+void isolate_undo_limits(void)
+{
+	if (found.files_known)
+		(void)setrlimit(RLIMIT_NOFILE, &found.files);
+	if (found.mask_known)
+		(void)umask(found.mask);
 }
 
 void isolate_descriptors(int keep_fd)
@@ -144,7 +162,8 @@ void isolate_user(const struct isolate_conf *c)
 	uid_t uid = c->uid;
 	gid_t gid = c->gid;
 
-	umask(0077);
+	found.mask = umask(0077);
+	found.mask_known = true;
 	if (!c->runas) {
 		const struct passwd *pw;
 

@@ -22,6 +22,10 @@ struct isolate_conf {
  * limit of open files; open what is missing of the standard descriptors */
 void isolate_initial(void);
 
+/* isolate_undo_limits() - In a child: limit of open files and file mode mask
+ * as we found them, for a program that is somebody else's */
+void isolate_undo_limits(void);
+
 /* isolate_descriptors() - Close inherited descriptors from 3 on but @keep_fd
  * (below 3: all of them) */
 void isolate_descriptors(int keep_fd);

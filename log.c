@@ -6,9 +6,10 @@
  * write to standard error and one datagram to the system log, so that lines of
  * several processes never mix. The system log is spoken to directly instead of
  * through syslog(3): that one connects lazily, when our mount namespace has no
- * /dev/log any more, and it may block. Ours connects once at start, never
- * blocks, and a datagram that does not go out at once is lost. A log file
- * (log_file.c) takes the place of the system log.
+ * /dev/log any more, and it may block. Ours connects once at start. While we
+ * start, it waits a little for a log daemon that is slow to take all we have
+ * to tell; from then on a datagram that does not go out at once is lost. A log
+ * file (log_file.c) takes the place of the system log.
  *
  * A message is one line, whatever names or words from outside are in it:
  * control characters, with which they could forge another, are replaced.
@@ -20,6 +21,7 @@
 
 #include <ctype.h>
 #include <errno.h>
+#include <poll.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -35,6 +37,7 @@
 #include "log_file.h"
 
 #define LINE_MAX_LEN	1024
+#define PATIENCE_MS	100		/* once in vain, never again */
 
 static const int priority[] = {
 	[LOG_LVL_ERR]	= LOG_ERR,
@@ -56,6 +59,7 @@ static const char *const tag[] = {
 static struct {
 	const char *ident;
 	int fd;				/* of the system log, or -1 */
+	bool patient;			/* with it */
 	enum log_level level;
 	bool quiet;			/* nothing to standard error */
 	struct timespec start;
@@ -69,6 +73,7 @@ void log_open(const char *ident)
 	logger.ident = ident;
 	logger.level = LOG_LVL_INFO;
 	logger.quiet = false;
+	logger.patient = true;
 	clock_gettime(CLOCK_MONOTONIC, &logger.start);
 
 	if (logger.fd >= 0)
@@ -130,6 +135,11 @@ static bool to_syslog(void)
 	return logger.fd >= 0 && logger.level < LOG_LVL_DEBUG;
 }
 
+void log_started(void)
+{
+	logger.patient = false;
+}
+
 bool log_shown(enum log_level lvl)
 {
 	return lvl <= logger.level &&
@@ -151,6 +161,19 @@ static void since_start(char *buf, size_t size)
 	     (now.tv_nsec - logger.start.tv_nsec);
 	(void)snprintf(buf, size, "%lld.%04lld", (long long)(ns / 1000000000),
 		       (long long)(ns % 1000000000 / 100000));
+}
+
+static void send_syslog(const char *data, size_t len)
+{
+	struct pollfd p = { .fd = logger.fd, .events = POLLOUT };
+
+	if (send(logger.fd, data, len, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0 ||
+	    errno != EAGAIN || !logger.patient)
+		return;
+	if (poll(&p, 1, PATIENCE_MS) == 1)
+		(void)!send(logger.fd, data, len, MSG_DONTWAIT | MSG_NOSIGNAL);
+	else
+		logger.patient = false;
 }
 
 /* emit() - One line of @len bytes, newline included, to whom it concerns */
@@ -176,8 +199,7 @@ static void emit(enum log_level lvl, const char *line, size_t len)
 			     LOG_DAEMON | priority[lvl], logger.ident,
 			     (int)getpid());
 		memcpy(out + n, line, len - 1);
-		(void)!send(logger.fd, out, (size_t)n + len - 1,
-			    MSG_DONTWAIT | MSG_NOSIGNAL);
+		send_syslog(out, (size_t)n + len - 1);
 	}
 }
 

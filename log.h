@@ -27,7 +27,8 @@ void log_open(const char *ident);
  * @version:	for the header
  *
  * To be called by the process that goes on, whose ID stands in the header, and
- * before the file system is out of reach. Return: 0 or -errno
+ * before the file system is out of reach. log_file_begin() empties it once
+ * it is certain that it is ours. Return: 0 or -errno
  */
 int log_open_file(const char *path, uint64_t limit, const char *version);
 
@@ -38,6 +39,9 @@ void log_set_level(enum log_level lvl);
 
 /* log_to_stderr() - Also (or no longer) write to standard error */
 void log_to_stderr(bool on);
+
+/* log_started() - From now on the system log must not hold us up */
+void log_started(void);
 
 /* log_shown() - Whether messages of @lvl go anywhere (to skip costly text) */
 bool log_shown(enum log_level lvl);

@@ -13,6 +13,10 @@
  * The length is asked for before each line, not remembered: a process forked
  * from here may have written, or somebody emptied the file. Whatever goes
  * wrong in the middle, the file starts over rather than keep half a line.
+ *
+ * Whoever opens the file may find that it cannot start after all, for instance
+ * because another one runs already, with this very file. So the old text stays
+ * until log_file_begin(); what is said before goes behind it.
  */
 #include "log_file.h"
 
@@ -36,6 +40,7 @@ _Static_assert(HEADER_MAX + LOG_FILE_LINE_MAX <= LOG_FILE_PIECE, "header");
 static struct {
 	int fd;				/* -1: none */
 	bool regular;			/* else: no limit */
+	bool begun;			/* what is in it is ours */
 	uint64_t limit;
 	uint64_t block;			/* of the file system, in bytes */
 	char title[LOG_FILE_TITLE_MAX];
@@ -170,15 +175,12 @@ int log_file_open(const char *path, uint64_t limit, const char *title)
 	struct stat st;
 	int fd, rc;
 
-	/* Not O_TRUNC, whose effect on anything but files is undefined. A FIFO
-	 * opened for both directions needs no reader, now or later */
+	/* A FIFO opened for both directions needs no reader, now or later */
 	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NONBLOCK,
 		  0600);
 	if (fd < 0)
 		return -errno;
-	/* Emptied here, too, as there is no log where that fails */
-	if (fstat(fd, &st) ||
-	    (S_ISREG(st.st_mode) && ftruncate(fd, 0))) {
+	if (fstat(fd, &st)) {
 		rc = -errno;
 		close(fd);
 		return rc;
@@ -188,18 +190,29 @@ int log_file_open(const char *path, uint64_t limit, const char *title)
 		close(file.fd);
 	file.fd = fd;
 	file.regular = S_ISREG(st.st_mode);
+	file.begun = false;
 	file.limit = limit;
 	file.block = !fstatfs(fd, &fs) && fs.f_bsize > 0 ?
 		     (uint64_t)fs.f_bsize : 4096;
 	(void)str_copy(file.title, sizeof(file.title), title);
 
-	if (file.regular) {
-		(void)start_over(NULL);
-	} else {
+	if (!file.regular) {
 		char buf[HEADER_MAX];
 
 		(void)!write(fd, buf, header(buf, NULL));
 	}
+	return 0;
+}
+
+int log_file_begin(void)
+{
+	if (!log_file_on() || !file.regular)
+		return 0;
+	/* Apart, as there is no log where this fails */
+	if (ftruncate(file.fd, 0))
+		return -errno;
+	(void)start_over(NULL);
+	file.begun = true;
 	return 0;
 }
 
@@ -241,7 +254,7 @@ void log_file_line(const char *when, const char *tag, const char *text,
 	if (!end)
 		end = start_over(NULL);
 	else if (end + n > file.limit)
-		end = make_room(end, n, when);
+		end = file.begun ? make_room(end, n, when) : 0;
 	/* A part of a line is none: what was written of it goes again */
 	if (end && put(end, line, n))
 		(void)!ftruncate(file.fd, (off_t)end);

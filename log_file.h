@@ -21,7 +21,7 @@
 uint64_t log_file_min(void);
 
 /*
- * log_file_open() - Create (mode 0600) or empty a file, and write its header
+ * log_file_open() - Create (mode 0600) or open a file
  * @limit:	bytes it may have, at least log_file_min()
  * @title:	first line, up to LOG_FILE_TITLE_MAX - 1 characters
  *
@@ -32,6 +32,10 @@ uint64_t log_file_min(void);
  * open before then stays
  */
 int log_file_open(const char *path, uint64_t limit, const char *title);
+
+/* log_file_begin() - Empty it, and write the header; 0 or -errno. Lines from
+ * before that are among those that go */
+int log_file_begin(void);
 
 /* log_file_on() - Whether a file is open */
 bool log_file_on(void);

@@ -36,6 +36,7 @@
 #include "input.h"
 #include "isolation.h"
 #include "log.h"
+#include "log_file.h"
 #include "ndp.h"
 #include "neigh.h"
 #include "arp.h"
@@ -358,6 +359,16 @@ static void log_file(const struct conf *c)
 	}
 }
 
+static void log_begin(const struct conf *c)
+{
+	int rc = log_file_begin();
+
+	if (rc) {
+		errno = -rc;
+		die_perror("Cannot empty log file %s", c->log_file);
+	}
+}
+
 static void pid_file_open(const char *path)
 {
 	if (!*path)
@@ -544,8 +555,9 @@ static void tell_ready(void)
 		log_to_stderr(false);
 	}
 	close(self.null_fd);
+	/* Ended by somebody who does not want us any more */
 	if (write(self.ready_fd, "r", 1) != 1)
-		debug("Nobody waits for us");
+		die_perror("The process that started this one is gone");
 	close(self.ready_fd);
 }
 
@@ -650,11 +662,13 @@ int main(int argc, char **argv)
 		daemon_fork();
 
 	/* With the caller's rights: files the user named. The log first, so
-	 * that the others' errors are in it; and whoever sees the PID file can
-	 * connect already */
+	 * that the others' errors are in it, but not emptied before we know
+	 * that no other instance runs with all the same files; and whoever
+	 * sees the PID file can connect already */
 	log_file(c);
 	if (c->mode == MODE_PASST && c->fd < 0)
 		self.listen_fd = usock_listen(c->socket);
+	log_begin(c);
 	pid_file_open(c->pid_file);
 	if (*c->pcap_file)
 		pcap_open(c->pcap_file);
@@ -668,6 +682,7 @@ int main(int argc, char **argv)
 	else
 		start_passt(c);
 
+	log_started();
 	while (!self.end)
 		turn();
 	report();

@@ -154,6 +154,7 @@ static int child_main(void *unused)
 	(void)signal(SIGPIPE, SIG_DFL);
 	(void)signal(SIGXFSZ, SIG_DFL);
 	(void)sigprocmask(SIG_SETMASK, &pasta.mask, NULL);
+	isolate_undo_limits();
 	(void)syscall(SYS_close_range, 3, ~0U, CLOSE_RANGE_CLOEXEC);
 
 	child_exec(c);

@@ -23,7 +23,7 @@
 
 #define PCAP_MAGIC	0xa1b2c3d4	/* microseconds */
 #define PCAP_ETHERNET	1
-#define PCAP_SNAPLEN	262144		/* more than any frame has */
+#define PCAP_SNAPLEN	65535		/* what readers expect; we cut none */
 
 #define PCAP_IOV	192
 

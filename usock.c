@@ -3,9 +3,10 @@
  * usock.c - where the virtual machine connects to
  *
  * A name in the file system outlives the process that bound it. So before we
- * bind, we connect: if somebody answers, the name is in use, and if nobody
- * does, it is a leftover that goes. Only sockets are ever removed, and only
- * for one of these reasons; with anything else in the way the name is in use.
+ * bind, we ask whether a socket is behind it: if so, the name is in use, and if
+ * not, it is a leftover that goes. We ask by connecting with a socket of the
+ * wrong type, of which the one behind it learns nothing: it might take us for
+ * its guest. Only leftovers are ever removed.
  */
 #include "usock.h"
 
@@ -37,9 +38,9 @@ static struct sockaddr_un address(const char *path)
 	return sa;
 }
 
-static int unix_socket(void)
+static int unix_socket(int type)
 {
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	int fd = socket(AF_UNIX, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 
 	if (fd < 0)
 		die_perror("Cannot make a UNIX domain socket");
@@ -59,9 +60,8 @@ static int in_use(const struct sockaddr_un *sa)
 	if (!S_ISSOCK(st.st_mode))
 		return ENOTSOCK;
 
-	fd = unix_socket();
-	/* Any other error (a full backlog, EAGAIN; a datagram socket,
-	 * EPROTOTYPE) takes somebody who serves it */
+	fd = unix_socket(SOCK_DGRAM);
+	/* Any other error takes somebody who has it: EPROTOTYPE, in general */
 	if (!connect(fd, (const struct sockaddr *)sa, sizeof(*sa)) ||
 	    (errno != ENOENT && errno != ECONNREFUSED && errno != EACCES))
 		e = EADDRINUSE;
@@ -112,7 +112,7 @@ static void take_spare(void)
 
 int usock_listen(char path[static USOCK_PATH_LEN])
 {
-	int fd = unix_socket();
+	int fd = unix_socket(SOCK_STREAM);
 
 	if (!*path) {
 		take_default(fd, path);

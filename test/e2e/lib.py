@@ -263,12 +263,18 @@ def listen_in(pid, v=4, addr=None, port=0, backlog=4096):
     return s
 
 
+def sockaddr(addr, port):
+    """For @addr with a zone, as a number, or without."""
+    addr, _, zone = addr.partition("%")
+    return (addr, port, 0, int(zone)) if zone else (addr, port)
+
+
 def connect_in(pid, addr, port, timeout=20, source=None):
     s = socket_in(pid, 6 if ":" in addr else 4)
     s.settimeout(timeout)
     if source:
         s.bind((source, 0))
-    s.connect((addr, port))
+    s.connect(sockaddr(addr, port))
     return s
 
 

@@ -25,6 +25,11 @@ def udp_in(pid, v, addr=None, port=0):
     return s
 
 
+def plain(addr):
+    """Without a zone, which Python may have from another namespace"""
+    return addr.split("%")[0]
+
+
 def by_tcp(frm, v, to, port, where, addr=None, lport=None):
     """Talk to a server; returns the client's address as it sees it, or None"""
     with listen_in(where, v, addr, lport or port) as l:
@@ -34,7 +39,8 @@ def by_tcp(frm, v, to, port, where, addr=None, lport=None):
                 s, peer = l.accept()
                 with s:
                     s.sendall(b"hello")
-                    return peer[0] if recv_all(c, 5) == b"hello" else None
+                    return plain(peer[0]) if recv_all(c, 5) == b"hello" else \
+                        None
         except OSError:
             return None
 
@@ -42,10 +48,11 @@ def by_tcp(frm, v, to, port, where, addr=None, lport=None):
 def by_udp(frm, v, to, port, where, addr=None, lport=None):
     with udp_in(where, v, addr, lport or port) as l, udp_in(frm, v) as c:
         try:
-            c.sendto(b"ask", (to, port))
+            c.sendto(b"ask", sockaddr(to, port))
             _, peer = l.recvfrom(100)
             l.sendto(b"answer", peer)
-            return peer[0] if c.recvfrom(100)[1][0] == to else None
+            return plain(peer[0]) if plain(c.recvfrom(100)[1][0]) == \
+                plain(to) else None
         except OSError:
             return None
 
@@ -109,6 +116,7 @@ with case("-o"), topo.pasta("-o", OTHER[4], "-o", OTHER[6]) as p:
         sees(LOOP[v], "-o, mapped loopback", p.guest, v, GW[v], 5001, H,
              LOOP[v])
         ok(ping(p, REMOTE[v]), f"-o: ping over IPv{v}")
+        ok(ping(p, GW[v]), f"-o, mapped loopback: ping over IPv{v}")
 
 for v in 4, 6:
     name = f"--outbound-if{v}"
@@ -116,13 +124,17 @@ for v in 4, 6:
         sees(None, f"{name} elsewhere", p.guest, v, REMOTE[v], 5001, R,
              REMOTE[v])
         ok(not ping(p, REMOTE[v]), f"{name} elsewhere: ping")
+        ok(ping(p, GW[v]), f"{name}, mapped loopback: ping")
         sees(LOOP[v], f"{name}, mapped loopback", p.guest, v, GW[v], 5001, H,
              LOOP[v])
         sees(HOST[10 - v], f"{name}: not", p.guest, 10 - v, REMOTE[10 - v],
              5001, R, REMOTE[10 - v])
-    with case(name), topo.pasta(name, "eth0") as p:
+    own = {4: "10.0.9.8", 6: "fd00:9::8"}[v]
+    with case(name), topo.pasta(name, "eth0", "--map-guest-addr", own) as p:
         sees(HOST[v], f"{name} eth0", p.guest, v, REMOTE[v], 5001, R,
              REMOTE[v])
+        sees(HOST[v], f"{name} eth0, --map-guest-addr", p.guest, v, own, 5001,
+             H, HOST[v])
 
 # --- DNS: IPv4 at the host's loopback, IPv6 elsewhere ---
 
@@ -187,6 +199,71 @@ with case("--no-map-gw"), topo.pasta("--no-map-gw", "--map-host-loopback",
     for v in 4, 6:
         sees(HOST[v], "--no-map-gw", p.guest, v, GW[v], 5001, R, GW[v])
 
+# --- clients on the host itself, by the tap ---
+
+def arrives(p, src, dst, want, to, what, port=7001):
+    """A client on the host at @src, who asks for @dst: the guest sees it come
+    from @want, or from one of several, to its address @to."""
+    v = 6 if ":" in src else 4
+    want = (want,) if isinstance(want, str) else want
+    with case(what), listen_in(p.guest, v, port=port) as l, \
+            connect_in(H, dst, port, 2, src):
+        l.settimeout(2)
+        s, peer = l.accept()
+        with s:
+            got = plain(peer[0]), plain(s.getsockname()[0])
+        ok(got[0] in want and got[1] == to, f"{what}: TCP", got)
+    with case(what), udp_in(p.guest, v, to if "." in to or to[:2] == "fd" else
+                            None, port) as l, udp_in(H, v, src) as c:
+        c.sendto(b"ask", (dst, port))
+        peer = l.recvfrom(9)[1]
+        l.sendto(b"answer", peer)
+        b, back = c.recvfrom(9)
+        ok(plain(peer[0]) in want and (b, *back[:2]) == (b"answer", dst, port),
+           f"{what}: UDP", (peer, back))
+
+
+def own_ll(pid):
+    """Link-local address of a namespace"""
+    for l in json.loads(ip(pid, "-6 -j addr show scope link").stdout):
+        for a in l.get("addr_info", ()):
+            if a.get("local", "").startswith("fe80") and l["ifname"] != "lone0":
+                return a["local"]
+    return None
+
+
+LOCAL_PORTS = "-t", "7001", "-u", "7001", "--no-splice"
+with case("by the tap"), topo.pasta(*LOCAL_PORTS) as p:
+    arrives(p, "127.0.0.1", "127.0.0.10", GW[4], HOST[4],
+            "127.0.0.1 to 127.0.0.10")
+    arrives(p, "127.0.0.2", "127.0.0.3", GW[4], HOST[4], "127.0.0.2")
+    arrives(p, HOST[4], HOST[4], GW[4], HOST[4], "the guest's own address")
+    arrives(p, OTHER[4], HOST[4], OTHER[4], HOST[4], "another address")
+    arrives(p, "::1", "::1", GW[6], HOST[6], "::1")
+    arrives(p, HOST[6], HOST[6], own_ll(H), own_ll(p.guest),
+            "the guest's own address, IPv6")
+with case("unmapped"), topo.pasta(*LOCAL_PORTS, "--no-map-gw") as p:
+    arrives(p, "127.0.0.1", "127.0.0.1", GW[4], HOST[4], "--no-map-gw")
+    arrives(p, "::1", "::1", own_ll(H), own_ll(p.guest),
+            "--no-map-gw over IPv6")
+
+ip(H, "route replace default dev eth0")
+ip(H, "-6 route del default")
+ip(H, "-6 route add default dev eth0")
+with case("no gateway"), topo.pasta(*LOCAL_PORTS) as p:
+    for src in "127.0.0.1", HOST[4]:
+        ok(by_tcp(H, 4, src, 7001, p.guest) is None,
+           f"no gateway: {src} has nobody to be")
+    arrives(p, OTHER[4], HOST[4], OTHER[4], HOST[4], "no gateway")
+    arrives(p, "::1", "::1", own_ll(H), own_ll(p.guest),
+            "no gateway over IPv6")
+    sees(HOST[4], "no gateway: nothing is mapped", p.guest, 4, GW[4], 5001, R,
+         GW[4])
+for v in 4, 6:
+    ip(H, f"-{v} route replace default via {GW[v]}")
+ip(H, "-6 route flush default")
+ip(H, f"-6 route add default via {GW[6]}")
+
 # --- what is off is off, and the rest works ---
 
 for name in "--no-tcp", "--no-udp", "--no-icmp", "--no-ndp":
@@ -211,7 +288,7 @@ with case("--freebind"):
             ip(H, f"addr add {late[v]}/{n} dev eth0")
             ip(R, f"-{v} route add {late[v]} via {HOST[v]}")
             for proto, f in BY.items():
-                ok(f(R, v, late[v], 7100, p.guest),
+                ok(any(f(R, v, late[v], 7100, p.guest) for _ in range(3)),
                    f"--freebind: {proto} over IPv{v}")
             ip(H, f"addr del {late[v]}/{n.split()[0]} dev eth0")
 
@@ -271,5 +348,29 @@ with case("--trace"), topo.pasta("--trace", quiet=False) as p:
     ping(p, GW[4])
     more = p.text()[len(before):]
     ok(GW[4] in more, "--trace: packets", more)
+
+# --- with nothing to be modelled on: the last, as it takes addresses away ---
+
+for n in "eth0", "lone0":
+    ip(H, f"link set {n} down")
+with case("local mode"), topo.pasta(*LOCAL_PORTS) as p:
+    index = json.loads(ip(p.guest, "-j link show tap0").stdout)[0]["ifindex"]
+    gw = {4: "169.254.2.2", 6: "fe80::1"}
+    for v, to in (4, gw[4]), (6, f"{gw[6]}%{index}"):
+        sees(LOOP[v], "local mode: out", p.guest, v, to, 5001, H, LOOP[v])
+        ok(ping(p, f"{gw[v]}%tap0" if v == 6 else to),
+           f"local mode: ping over IPv{v}")
+    arrives(p, "127.0.0.1", "127.0.0.1", gw[4], "169.254.2.1",
+            "local mode: in")
+    arrives(p, "::1", "::1", gw[6], own_ll(p.guest),
+            "local mode: in, over IPv6")
+with case("local mode"), topo.pasta("-t", "7001", "-u", "7001") as p:
+    for v in 4, 6:      # no IPv6 address but the link's: by IPv4
+        with case(f"bypass {v}"), listen_in(p.guest, 4, port=7001) as l, \
+                connect_in(H, LOOP[v], 7001, 2) as c:
+            l.settimeout(2)
+            got = l.accept()[1][0]
+            ok(got == "169.254.2.1", f"local mode: {LOOP[v]} by the bypass",
+               got)
 
 done()

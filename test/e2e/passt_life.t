@@ -268,6 +268,8 @@ def as_root():
         r = topo.in_host(topo._program("PASST"), "-q", "-s", path, "-P", pidf,
                          *opts, check=False, timeout=10)
         pid = int(read(pidf))
+        # The last step comes after the parent was told
+        wait_for("no rights left", lambda: status(pid, "NoNewPrivs"))
         st = read(f"/proc/{pid}/status")
         ok(r.returncode == 0 and f"Uid:\t{uid}\t{uid}\t{uid}\t{uid}" in st and
            "CapPrm:\t0000000000000000" in st and "Groups:\t \n" in st,
@@ -310,6 +312,13 @@ def one_off():
                 ok(c.served(7) and p.proc.poll() is None,
                    f"{opt}: serves its client")
             ok(p.proc.wait(5) == 0, "... and ends with it, status 0")
+        with case(opt), Passt(topo, [opt]) as p:
+            for _ in range(3):
+                run_passt("-f", "-s", p.sock)
+            time.sleep(0.1)
+            with client(p) as c:
+                ok(c.served(8), f"{opt}: who looks whether the path is in use "
+                   "is no client")
 
 
 def with_fd(name, ours, theirs, number=None, opts=("-f", "-q"), back=False):

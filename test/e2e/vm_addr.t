@@ -96,6 +96,8 @@ def mapping():
                   topo.remote)
             seen_as(g, v, LOOP[v], MAP[v], f"IPv{v}: and inbound")
     with passt("--no-map-gw") as p, Guest(p) as g:
+        seen_as(g, 6, LOOP[6], LL, "IPv6: before the guest has shown a "
+                "link-local address")
         g.replies(ns("fd77::77"))
         for v in 4, 6:
             leads(g, v, GW[v], GW[v], f"IPv{v}: --no-map-gw", topo.remote)
@@ -184,7 +186,50 @@ E
             if not opts:
                 leads(g, 4, GW[4], "127.0.0.53", f"{name}: DNS there",
                       port=53)
+    other_files()
     topo.in_host("sh", "-ec", 'umount "$(readlink -f /etc/resolv.conf)"')
+
+
+def other_files():
+    """Of other shapes: what is told of nameservers and domains, by all."""
+    many = "".join(f"nameserver 192.0.2.{i}\n\t# junk\n" +
+                   f"nameserver\t2001:db8::{i}%lo more\n" for i in range(1, 6))
+    gws = f"nameserver {GW[4]}\nnameserver {GW[6]}"       # no newline
+    three = [[f"192.0.2.{i}" for i in (1, 2, 3)],
+             [f"2001:db8::{i}" for i in (1, 2, 3)]]
+    for name, file, opts, four, six, search in (
+            ("five of each", many, (), *three, ""),
+            ("the gateways", gws, (), [GW[4]], [GW[6]], ""),
+            ("a long list", many + "search " + "x" * 300 + " a b\tc d e f g",
+             (), *three, "a b c d e f"),
+            ("nothing", "domain a\n;nameserver 192.0.2.1\n", (), [], [], ""),
+            ("-D none", many + "search a", ("-D", "none"), [], [], "a"),
+            ("-D of IPv6, -S", many + "search a",
+             ("-D", "fd00::1", "-S", "b", "-S", "c"), three[0], ["fd00::1"],
+             "b c"),
+            ("told nothing", many + "search a",
+             ("--no-dhcp-dns", "--no-dhcp-search"), [], [], "")):
+        name = f"resolv.conf, {name}"
+        topo.in_host("sh", "-ec", 'cat >/mnt/r', input=file)
+        with case(name), topo.passt(*opts) as p, Guest(p) as g:
+            r = dhcp4.reply(g, dhcp4.bootp(dhcp4.kind(dhcp4.DISCOVER)))
+            r6 = dhcp6.reply(g, dhcp6.SOLICIT, dhcp6.CLIENT)
+            _, _, o = ra(g)
+            dns6 = b"".join(map(addr, six)) or None
+            list = dhcp4.names(*search.split()) if search else None
+            same((r.get(6), r6.get(23), o.get(25, b"")[8:] or None),
+                 (b"".join(map(addr, four)) or None, dns6, dns6),
+                 f"{name}: nameservers")
+            told = o.get(31, b"")[8:]
+            same((r6.get(24), told[:len(list or b"")] or None,
+                  any(told[len(list or b""):])), (list, list, False),
+                 f"{name}: search list")
+            if file == gws:
+                for v in 4, 6:
+                    leads(g, v, GW[v], GW[v], f"{name}: IPv{v}: DNS there",
+                          topo.remote, port=53)
+                    leads(g, v, GW[v], LOOP[v], f"{name}: IPv{v}: others: "
+                          "loopback", port=54)
 
 
 # --- who is who ---

@@ -231,6 +231,8 @@ static struct {
 	struct nl_ifaddr a[2][4];
 	int		na[2];
 	bool		no_ipv6;
+	const char	*resolv;	/* the file; NULL: there is none */
+	int		asked;		/* how often it was opened */
 } host;
 
 int __wrap_nl_open(void);
@@ -276,10 +278,18 @@ int __wrap_nl_addrs(int fd, int family, unsigned index, struct nl_ifaddr *a,
 
 ssize_t __wrap_read_file(const char *path, char *buf, size_t size)
 {
+	size_t len;
+
 	EXPECT_STR(path, "/etc/resolv.conf");
-	(void)buf;
-	(void)size;
-	return -ENOENT;
+	host.asked++;
+	if (!host.resolv)
+		return -ENOENT;
+	len = strlen(host.resolv);
+	if (len > size - 1)
+		len = size - 1;
+	memcpy(buf, host.resolv, len);
+	buf[len] = '\0';
+	return (ssize_t)len;
 }
 
 int __wrap_access(const char *path, int mode)
@@ -488,6 +498,189 @@ static void test_template(void)
 	EXPECT(FULL6 && !c.guest.net[GUEST_V4].on && !c.guest.dhcp);
 }
 
+/* ---- nameservers: a file, options, and what comes of them ---- */
+
+/* put() - Append to the text at @buf, of 512 bytes */
+static void put(char *buf, const char *word)
+{
+	size_t len = strlen(buf);
+
+	snprintf(buf + len, 512 - len, "%s%s", len ? " " : "", word);
+}
+
+/* outcome() - What is told, then what leads where, of both families, and the
+ * search list: "4: A B A>B 6: ... S: a b" */
+static const char *outcome(void)
+{
+	static const char *const title[] = { "4:", "6:" };
+	static char buf[512];
+	char a[ADDR_STRLEN], b[ADDR_STRLEN], pair[2 * ADDR_STRLEN + 2];
+	unsigned i, f;
+
+	*buf = '\0';
+	for (f = 0; f < GUEST_FAMILIES; f++) {
+		const struct fwd_net *n = &c.fwd.net[f];
+
+		put(buf, title[f]);
+		for (i = 0; i < c.guest.net[f].ndns; i++)
+			put(buf, addr_str(&c.guest.net[f].dns[i], a));
+		if (addr_is_none(&n->dns_forward))
+			continue;
+		snprintf(pair, sizeof(pair), "%s>%s",
+			 addr_str(&n->dns_forward, a),
+			 addr_is_none(&n->dns_host) ? "?" :
+			 addr_str(&n->dns_host, b));
+		put(buf, pair);
+	}
+	put(buf, "S:");
+	for (i = 0; i < c.guest.nsearch; i++)
+		put(buf, c.guest.search[i]);
+	return buf;
+}
+
+#define LO	"nameserver 127.0.0.53\nnameserver ::1\n"
+#define GWS	"nameserver 192.0.2.1\nnameserver fe80::9%lan0\n"
+#define NET	"nameserver 198.51.100.5\nnameserver 2001:db8:5::5\n"
+#define FWDS	"--dns-forward 10.0.2.3 --dns-forward fd00::3"
+
+/* The host's gateways, which are mapped by default: 192.0.2.1 and fe80::9 */
+static const struct {
+	const char *file, *opts, *want;
+} dns[] = {
+	/* 8.1, 8.4: told unchanged */
+	{ NET "search a.example b\n", "",
+	  "4: 198.51.100.5 6: 2001:db8:5::5 S: a.example b" },
+	{ NET, FWDS, "4: 198.51.100.5 10.0.2.3>198.51.100.5 "
+		     "6: 2001:db8:5::5 fd00::3>2001:db8:5::5 S:" },
+	/* 8.2: loopback, by the mapping, by --dns-forward, or not at all */
+	{ LO, "", "4: 192.0.2.1 192.0.2.1>127.0.0.53 6: fe80::9 fe80::9>::1 "
+		  "S:" },
+	{ LO, FWDS, "4: 10.0.2.3 10.0.2.3>127.0.0.53 6: fd00::3 fd00::3>::1 "
+		    "S:" },
+	{ LO, "--no-map-gw " FWDS,
+	  "4: 10.0.2.3 10.0.2.3>127.0.0.53 6: fd00::3 fd00::3>::1 S:" },
+	{ LO, "--no-map-gw", "4: 6: S:" },
+	{ LO, "--map-host-loopback none", "4: 6: S:" },
+	{ LO, "--map-host-loopback 10.9.9.9",
+	  "4: 10.9.9.9 10.9.9.9>127.0.0.53 6: fe80::9 fe80::9>::1 S:" },
+	{ LO, "--no-map-gw --map-host-loopback fd00::9",
+	  "4: 6: fd00::9 fd00::9>::1 S:" },
+	{ LO, "--no-map-gw --dns-forward 10.0.2.3",
+	  "4: 10.0.2.3 10.0.2.3>127.0.0.53 6: S:" },
+	/* ... the mapped address itself; without a mapping it is a host */
+	{ GWS, "", "4: 192.0.2.1 192.0.2.1>192.0.2.1 6: fe80::9 "
+		   "fe80::9>fe80::9 S:" },
+	{ GWS, FWDS, "4: 10.0.2.3 10.0.2.3>192.0.2.1 6: fd00::3 "
+		     "fd00::3>fe80::9 S:" },
+	{ GWS, "--no-map-gw", "4: 192.0.2.1 6: fe80::9 S:" },
+	{ GWS, "--map-host-loopback 10.9.9.9",
+	  "4: 192.0.2.1 6: fe80::9 fe80::9>fe80::9 S:" },
+	/* One of each: all that can be reached */
+	{ "nameserver 198.51.100.5\n" LO, "",
+	  "4: 198.51.100.5 192.0.2.1 192.0.2.1>127.0.0.53 6: fe80::9 "
+	  "fe80::9>::1 S:" },
+	{ "nameserver 198.51.100.5\n" LO, FWDS,
+	  "4: 198.51.100.5 10.0.2.3 10.0.2.3>198.51.100.5 6: fd00::3 "
+	  "fd00::3>::1 S:" },
+	{ LO "nameserver 127.0.0.1\n", "--dns-host 198.51.100.7",
+	  "4: 192.0.2.1 192.0.2.1>198.51.100.7 6: fe80::9 fe80::9>::1 S:" },
+	/* 8.6: nothing there, or nothing in it */
+	{ NULL, "", "4: 6: S:" },
+	{ "", FWDS, "4: 10.0.2.3>? 6: fd00::3>? S:" },
+	/* 8.7: as given, whatever it is; the other family from the file */
+	{ LO "search x\n", "-D 127.0.0.1", "4: 127.0.0.1 6: fe80::9 "
+					   "fe80::9>::1 S: x" },
+	{ LO, "-D 192.0.2.1 -D ::1", "4: 192.0.2.1 6: ::1 S:" },
+	{ NET, "-D 10.1.1.1 -D 10.1.1.2 -D 10.1.1.3 -D 10.1.1.4",
+	  "4: 10.1.1.1 10.1.1.2 10.1.1.3 6: 2001:db8:5::5 S:" },
+	{ NET, "-D 0.0.0.0 -D ff02::1", "4: 6: ff02::1 S:" },
+	{ NET "search x\n", "-D none", "4: 6: S: x" },
+	{ NET, "-D 10.1.1.1 -D none -D 10.1.1.2", "4: 10.1.1.2 6: S:" },
+	{ NET, FWDS " -D none", "4: 6: S:" },
+	/* ... but the file says what is behind --dns-forward */
+	{ NET, "-D 10.1.1.1 -D fd00::1 " FWDS,
+	  "4: 10.1.1.1 10.0.2.3>198.51.100.5 6: fd00::1 "
+	  "fd00::3>2001:db8:5::5 S:" },
+	{ LO, "-D 10.1.1.1 -S none --dns-forward 10.0.2.3 -4",
+	  "4: 10.1.1.1 10.0.2.3>127.0.0.53 6: S:" },
+	{ NET, "-D none " FWDS, "4: 10.0.2.3>198.51.100.5 6: "
+				"fd00::3>2001:db8:5::5 S:" },
+	/* One family only */
+	{ LO, "-4", "4: 192.0.2.1 192.0.2.1>127.0.0.53 6: S:" },
+	{ LO, "-6", "4: 6: fe80::9 fe80::9>::1 S:" },
+	/* -S */
+	{ NET "search x y\n", "-S a -S b", "4: 198.51.100.5 6: 2001:db8:5::5 "
+					   "S: a b" },
+	{ NET "search x y\n", "-S none", "4: 198.51.100.5 6: 2001:db8:5::5 "
+					 "S:" },
+	{ NET "search x y\n", "-S a -S none -S none.", "4: 198.51.100.5 6: "
+						       "2001:db8:5::5 S: none." },
+	{ NET "domain d\nsearch\nsearch a b c d e f g h\nsearch i\n", "",
+	  "4: 198.51.100.5 6: 2001:db8:5::5 S: a b c d e f" },
+};
+
+static void test_dns(void)
+{
+	size_t i;
+
+	group("nameservers, from the file to what is told");
+	log_to_stderr(false);
+	for (i = 0; i < sizeof(dns) / sizeof(*dns); i++) {
+		full_host();
+		host.resolv = dns[i].file;
+		fill(dns[i].opts);
+		if (!EXPECT(!strcmp(outcome(), dns[i].want)))
+			printf("# %s: wanted '%s', got '%s'\n", dns[i].opts,
+			       dns[i].want, outcome());
+	}
+
+	group("the file is not opened when nobody needs it");
+	full_host();
+	host.resolv = NET;
+	fill("-D 10.1.1.1 -D fd00::1 -S none");
+	fill("-D none -S a.example");
+	fill("-4 -D 10.1.1.1 -S none");
+	fill("-D none -S none --dns-forward 10.0.2.3 --dns-host 10.1.1.1");
+	EXPECT_EQ(host.asked, 0);
+	fill("-D 10.1.1.1 -S none");
+	fill("-D none");
+	fill("-D none -S none --dns-forward 10.0.2.3");
+	EXPECT_EQ(host.asked, 3);
+}
+
+static void test_large(void)
+{
+	static char text[64 * 1024];
+	static const char first[] = "nameserver 198.51.100.5\nsearch a\n";
+	static const char last[] = "nameserver 192.0.2.111";
+	size_t at, cut;
+
+	group("a file that is too large");
+	for (cut = 12; cut <= sizeof(last); cut++) {
+		/* 32 KiB are read: up to here of the last line */
+		at = 32 * 1024 - 1 - cut;
+		memset(text, '#', sizeof(text));
+		memcpy(text, first, sizeof(first) - 1);
+		text[at - 1] = '\n';
+		memcpy(text + at, last, sizeof(last) - 1);
+		text[sizeof(text) - 1] = '\0';
+		full_host();
+		host.resolv = text;
+		fill("-4");
+		EXPECT_STR(outcome(), "4: 198.51.100.5 6: S: a");
+	}
+	memset(text, 'x', sizeof(text) - 1);
+	memcpy(text, "search ", 7);
+	fill("-4");			/* one line */
+	EXPECT_STR(outcome(), "4: 6: S:");
+
+	/* Within bounds, lines may be as long as they like */
+	memset(text + 7, ' ', 30000);
+	memcpy(text + 30000, "a b\n", 5);
+	fill("-4");
+	EXPECT_STR(outcome(), "4: 6: S: a b");
+}
+
 int main(void)
 {
 	test_parse();
@@ -495,5 +688,7 @@ int main(void)
 	test_apply();
 	test_local();
 	test_template();
+	test_dns();
+	test_large();
 	return done();
 }

@@ -32,11 +32,18 @@ enum {
 	LO2LO	= 1 << 7,	/* --host-lo-to-ns-lo */
 	NOGW	= 1 << 8,	/* no gateway at all */
 	ONLY4	= 1 << 9,
+	ONLY6	= 1 << 21,
 	LOCAL6	= 1 << 10,	/* no IPv6 address assigned or seen */
 	FRESH	= 1 << 11,	/* no guest link-local address seen yet */
 	SEEN	= 1 << 12,	/* the guest uses addresses of its own */
 	NOTAP	= 1 << 13,
 	LOGUEST	= 1 << 14,	/* nonsense: loopback address assigned */
+	MHL	= 1 << 15,	/* --map-host-loopback, an address of its own */
+	MGL	= 1 << 16,	/* --map-guest-addr, the same as MHL */
+	DNSMAP	= 1 << 17,	/* the resolver's stand-in is the mapped one */
+	NODNS	= 1 << 18,	/* --dns-forward, but no resolver known */
+	LOCAL	= 1 << 19,	/* local mode, nothing seen of the guest */
+	LOCALLL	= 1 << 20,	/* ... it has shown its link-local address */
 };
 
 static const struct row {
@@ -74,6 +81,10 @@ static const struct row {
 	  "H 198.51.100.1 7 < 203.0.113.7 7" },
 	{ GW | OUT, TCP, G, "2001:db8::2", 1000, "2001:db8:9::1", 80, 0,
 	  "H 2001:db8:9::1 80 < 2001:db8:7::7 0" },
+	{ GW | OUT, UDP, G, "2001:db8::2", 1000, "2001:db8:9::1", 80, 0,
+	  "H 2001:db8:9::1 80 < 2001:db8:7::7 1000" },
+	{ GW | OUT, ICMP6, G, "2001:db8::2", 7, "2001:db8:9::1", 7, 0,
+	  "H 2001:db8:9::1 7 < 2001:db8:7::7 7" },
 	/* any source of the guest will do, it is never visible */
 	{ GW, TCP, G, "192.0.2.99", 1000, "198.51.100.1", 80, 0,
 	  "H 198.51.100.1 80 < 0.0.0.0 0" },
@@ -90,16 +101,45 @@ static const struct row {
 	  "H 127.0.0.1 5 < 0.0.0.0 5" },
 	{ GW, TCP, G, "fe80::2", 1000, "fe80::1", 80, 0, "H ::1 80 < :: 0" },
 	{ GW, ICMP6, G, "fe80::2", 5, "fe80::1", 5, 0, "H ::1 5 < :: 5" },
+	{ GW, UDP, G, "fe80::2", 1000, "fe80::1", 80, 0,
+	  "H ::1 80 < :: 1000" },
+	{ GW, TCP, G, "2001:db8::2", 1000, "fe80::1", 80, 0,
+	  "H ::1 80 < :: 0" },
+	/* --map-host-loopback ADDR: that one, and no longer the gateway */
+	{ MHL, TCP, G, "192.0.2.2", 1000, "203.0.113.1", 80, 0,
+	  "H 127.0.0.1 80 < 0.0.0.0 0" },
+	{ MHL, UDP, G, "192.0.2.2", 1000, "203.0.113.1", 80, 0,
+	  "H 127.0.0.1 80 < 0.0.0.0 1000" },
+	{ MHL, TCP, G, "192.0.2.2", 1000, "192.0.2.1", 80, 0,
+	  "H 192.0.2.1 80 < 0.0.0.0 0" },
+	{ MHL, TCP, G, "2001:db8::2", 1000, "2001:db8::7", 80, 0,
+	  "H ::1 80 < :: 0" },
+	{ MHL, UDP, G, "2001:db8::2", 1000, "2001:db8::7", 80, 0,
+	  "H ::1 80 < :: 1000" },
+	{ MHL, UDP, G, "fe80::2", 1000, "fe80::1", 80, 0,
+	  "H fe80::1 80 < :: 1000" },
+	{ MHL | NOGW, ICMP6, G, "2001:db8::2", 5, "2001:db8::7", 5, 0,
+	  "H ::1 5 < :: 5" },
 	/* -o does not apply to loopback (improve) */
 	{ GW | OUT, TCP, G, "192.0.2.2", 1000, "192.0.2.1", 80, 0,
 	  "H 127.0.0.1 80 < 0.0.0.0 0" },
 	{ GW | OUT, UDP, G, "fe80::2", 1000, "fe80::1", 80, 0,
 	  "H ::1 80 < :: 1000" },
+	{ GW | OUT, ICMP, G, "192.0.2.2", 7, "192.0.2.1", 7, 0,
+	  "H 127.0.0.1 7 < 0.0.0.0 7" },
+	{ MHL | OUT, TCP, G, "2001:db8::2", 1000, "2001:db8::7", 80, 0,
+	  "H ::1 80 < :: 0" },
 	/* not mapped: the gateway is a host like others */
 	{ 0, TCP, G, "192.0.2.2", 1000, "192.0.2.1", 80, 0,
 	  "H 192.0.2.1 80 < 0.0.0.0 0" },
 	{ 0, TCP, G, "fe80::2", 1000, "fe80::1", 80, 0,
 	  "H fe80::1 80 < :: 0" },
+	{ 0, UDP, G, "192.0.2.2", 1000, "192.0.2.1", 80, 0,
+	  "H 192.0.2.1 80 < 0.0.0.0 1000" },
+	{ OUT, TCP, G, "192.0.2.2", 1000, "192.0.2.1", 80, 0,
+	  "H 192.0.2.1 80 < 203.0.113.7 0" },
+	{ 0, ICMP6, G, "fe80::2", 5, "fe80::1", 5, 0,
+	  "H fe80::1 5 < :: 5" },
 
 	/* 10.1 rule 3: map-guest-addr */
 	{ MGA, TCP, G, "192.0.2.2", 1000, "169.254.1.2", 80, 0,
@@ -116,6 +156,21 @@ static const struct row {
 	  "H 169.254.1.2 80 < 0.0.0.0 0" },
 	{ MGA | LOGUEST, TCP, G, "192.0.2.2", 1000, "169.254.1.2", 80, 0,
 	  "drop" },
+	{ MGA, ICMP, G, "192.0.2.2", 5, "169.254.1.2", 5, 0,
+	  "H 192.0.2.2 5 < 0.0.0.0 5" },
+	{ MGA | SEEN, UDP, G, "2001:db8::77", 1000, "2001:db8::a", 80, 0,
+	  "H 2001:db8::2 80 < :: 1000" },
+	{ MGA | OUT, UDP, G, "2001:db8::2", 1000, "2001:db8::a", 80, 0,
+	  "H 2001:db8::2 80 < 2001:db8:7::7 1000" },
+	/* together with the gateway; the same address for both: rule 2 */
+	{ GW | MGA, TCP, G, "192.0.2.2", 1000, "169.254.1.2", 80, 0,
+	  "H 192.0.2.2 80 < 0.0.0.0 0" },
+	{ GW | MGA, TCP, G, "192.0.2.2", 1000, "192.0.2.1", 80, 0,
+	  "H 127.0.0.1 80 < 0.0.0.0 0" },
+	{ MHL | MGL, TCP, G, "192.0.2.2", 1000, "203.0.113.1", 80, 0,
+	  "H 127.0.0.1 80 < 0.0.0.0 0" },
+	{ MHL | MGL, UDP, G, "2001:db8::2", 1000, "2001:db8::7", 80, 0,
+	  "H ::1 80 < :: 1000" },
 
 	/* 9.1, 10.1 rule 1: DNS */
 	{ GW | DNS, UDP, G, "192.0.2.2", 1000, "192.0.2.53", 53, 0,
@@ -134,6 +189,35 @@ static const struct row {
 	  "H 127.0.0.53 53 < 0.0.0.0 1000" },
 	{ DNSLO | OUT, TCP, G, "2001:db8::2", 1000, "2001:db8::53", 53, 0,
 	  "H ::1 53 < :: 0" },
+	{ DNSLO | OUT, UDP, G, "192.0.2.2", 1000, "192.0.2.53", 853, 0,
+	  "H 127.0.0.53 853 < 0.0.0.0 1000" },
+	{ GW | DNS, TCP, G, "2001:db8::2", 1000, "2001:db8::53", 53, 0,
+	  "H 2001:db8:9::53 53 < :: 0" },
+	{ GW | DNS, UDP, G, "2001:db8::2", 1000, "2001:db8::53", 853, 0,
+	  "H 2001:db8:9::53 853 < :: 1000" },
+	{ GW | DNSLO, TCP, G, "2001:db8::2", 1000, "2001:db8::53", 853, 0,
+	  "H ::1 853 < :: 0" },
+	{ DNS | OUT, TCP, G, "2001:db8::2", 1000, "2001:db8::53", 53, 0,
+	  "H 2001:db8:9::53 53 < 2001:db8:7::7 0" },
+	/* options.md 8.2: the mapped address stands for the resolver, for its
+	 * ports (rule 1 before rule 2), and for loopback with all others */
+	{ GW | DNSMAP, UDP, G, "192.0.2.2", 1000, "192.0.2.1", 53, 0,
+	  "H 127.0.0.53 53 < 0.0.0.0 1000" },
+	{ GW | DNSMAP, TCP, G, "192.0.2.2", 1000, "192.0.2.1", 853, 0,
+	  "H 127.0.0.53 853 < 0.0.0.0 0" },
+	{ GW | DNSMAP, TCP, G, "192.0.2.2", 1000, "192.0.2.1", 80, 0,
+	  "H 127.0.0.1 80 < 0.0.0.0 0" },
+	{ GW | DNSMAP, ICMP, G, "192.0.2.2", 53, "192.0.2.1", 53, 0,
+	  "H 127.0.0.1 53 < 0.0.0.0 53" },
+	{ GW | DNSMAP, TCP, G, "fe80::2", 1000, "fe80::1", 53, 0,
+	  "H 2001:db8:9::53 53 < :: 0" },
+	{ GW | DNSMAP, UDP, G, "fe80::2", 1000, "fe80::1", 54, 0,
+	  "H ::1 54 < :: 1000" },
+	/* nobody behind it: a destination like others */
+	{ GW | NODNS, UDP, G, "192.0.2.2", 1000, "192.0.2.53", 53, 0,
+	  "H 192.0.2.53 53 < 0.0.0.0 1000" },
+	{ GW | NODNS, TCP, G, "2001:db8::2", 1000, "2001:db8::53", 53, 0,
+	  "H 2001:db8::53 53 < :: 0" },
 	/* 9.2: other ports are not mapped by it, echo neither */
 	{ GW | DNS, UDP, G, "192.0.2.2", 1000, "192.0.2.53", 54, 0,
 	  "H 192.0.2.53 54 < 0.0.0.0 1000" },
@@ -141,6 +225,10 @@ static const struct row {
 	  "H 192.0.2.53 80 < 0.0.0.0 0" },
 	{ GW | DNSLO, ICMP, G, "192.0.2.2", 53, "192.0.2.53", 53, 0,
 	  "H 192.0.2.53 53 < 0.0.0.0 53" },
+	{ GW | DNSLO, TCP, G, "2001:db8::2", 1000, "2001:db8::53", 5353, 0,
+	  "H 2001:db8::53 5353 < :: 0" },
+	{ GW | DNSLO, ICMP6, G, "2001:db8::2", 853, "2001:db8::53", 853, 0,
+	  "H 2001:db8::53 853 < :: 853" },
 	/* other destinations are none of its business */
 	{ GW | DNS, UDP, G, "192.0.2.2", 1000, "8.8.8.8", 53, 0,
 	  "H 8.8.8.8 53 < 0.0.0.0 1000" },
@@ -153,6 +241,14 @@ static const struct row {
 	  "H 192.0.2.1 853 < 0.0.0.0 0" },
 	{ GW | DNSGW, TCP, G, "192.0.2.2", 1000, "192.0.2.1", 80, 0,
 	  "H 127.0.0.1 80 < 0.0.0.0 0" },
+	{ GW | DNSGW, UDP, G, "fe80::2", 1000, "fe80::1", 53, 0,
+	  "H fe80::1 53 < :: 1000" },
+	{ GW | DNSGW, TCP, G, "fe80::2", 1000, "fe80::1", 853, 0,
+	  "H fe80::1 853 < :: 0" },
+	{ GW | DNSGW, UDP, G, "fe80::2", 1000, "fe80::1", 123, 0,
+	  "H ::1 123 < :: 1000" },
+	{ GW | DNSGW | OUT, TCP, G, "192.0.2.2", 1000, "192.0.2.1", 53, 0,
+	  "H 192.0.2.1 53 < 203.0.113.7 0" },
 
 	/* 2.8: loopback, unspecified on the link; other impossible sources */
 	{ GW, TCP, G, "192.0.2.2", 1000, "127.0.0.1", 80, 0, "drop" },
@@ -200,6 +296,13 @@ static const struct row {
 	/* 2.12: a family that is off; --splice-only */
 	{ GW | ONLY4, TCP, G, "2001:db8::2", 1000, "2001:db8:9::1", 80, 0,
 	  "drop" },
+	{ GW | ONLY4, ICMP6, G, "fe80::2", 5, "fe80::1", 5, 0, "drop" },
+	{ GW | ONLY6, UDP, G, "192.0.2.2", 1000, "198.51.100.1", 80, 0,
+	  "drop" },
+	{ GW | DNS | ONLY6, UDP, G, "192.0.2.2", 1000, "192.0.2.53", 53, 0,
+	  "drop" },
+	{ GW | ONLY6, UDP, G, "2001:db8::2", 1000, "2001:db8:9::1", 80, 0,
+	  "H 2001:db8:9::1 80 < :: 1000" },
 	{ GW | NOTAP, TCP, G, "192.0.2.2", 1000, "198.51.100.1", 80, 0,
 	  "drop" },
 
@@ -218,7 +321,13 @@ static const struct row {
 	  "G 2001:db8::77 80 < 2001:db8:9::9 4000" },
 	{ GW, TCP, H, "fe80::99", 4000, "fe80::5", 80, 0,
 	  "G fe80::2 80 < fe80::99 4000" },
-	{ GW | FRESH, TCP, H, "fe80::99", 4000, "fe80::5", 80, 0, "refuse" },
+	/* before it shows a link-local address, the assigned one */
+	{ GW | FRESH, TCP, H, "fe80::99", 4000, "fe80::5", 80, 0,
+	  "G 2001:db8::2 80 < fe80::99 4000" },
+	{ GW | FRESH, UDP, H, "::1", 4000, "::1", 80, 0,
+	  "G 2001:db8::2 80 < fe80::1 4000" },
+	{ GW | FRESH | LOCAL6, TCP, H, "fe80::99", 4000, "fe80::5", 80, 0,
+	  "refuse" },
 	{ GW | LOCAL6, TCP, H, "2001:db8:9::9", 4000, "2001:db8::2", 80, 0,
 	  "refuse" },
 
@@ -227,11 +336,35 @@ static const struct row {
 	  "G 192.0.2.2 80 < 192.0.2.1 4000" },
 	{ GW, UDP, H, "::1", 4000, "::1", 80, 0,
 	  "G fe80::2 80 < fe80::1 4000" },
+	{ GW, UDP, H, "127.0.0.1", 4000, "127.0.0.10", 80, 8080,
+	  "G 192.0.2.2 8080 < 192.0.2.1 4000" },
+	{ GW, TCP, H, "::1", 4000, "::1", 80, 81,
+	  "G fe80::2 81 < fe80::1 4000" },
+	{ GW | SEEN, TCP, H, "127.0.0.1", 4000, "127.0.0.1", 80, 0,
+	  "G 192.0.2.77 80 < 192.0.2.1 4000" },
+	{ MHL, TCP, H, "127.0.0.1", 4000, "127.0.0.10", 80, 0,
+	  "G 192.0.2.2 80 < 203.0.113.1 4000" },
+	{ MHL, UDP, H, "::1", 4000, "::1", 80, 0,
+	  "G 2001:db8::2 80 < 2001:db8::7 4000" },
+	{ MHL | NOGW, TCP, H, "127.0.0.1", 4000, "127.0.0.1", 80, 0,
+	  "G 192.0.2.2 80 < 203.0.113.1 4000" },
+	{ MHL, TCP, H, "127.0.0.2", 4000, "127.0.0.2", 80, 0,
+	  "G 192.0.2.2 80 < 192.0.2.1 4000" },
+	{ MHL | MGL, TCP, H, "127.0.0.1", 4000, "127.0.0.1", 80, 0,
+	  "G 192.0.2.2 80 < 203.0.113.1 4000" },
 	/* rule 2: the guest's own address, as a client on the host */
 	{ GW | MGA, TCP, H, "192.0.2.2", 4000, "192.0.2.2", 80, 0,
 	  "G 192.0.2.2 80 < 169.254.1.2 4000" },
 	{ GW | MGA, TCP, H, "2001:db8::2", 4000, "2001:db8::2", 80, 0,
 	  "G 2001:db8::2 80 < 2001:db8::a 4000" },
+	{ MGA, UDP, H, "192.0.2.2", 4000, "192.0.2.2", 80, 8080,
+	  "G 192.0.2.2 8080 < 169.254.1.2 4000" },
+	{ MGA | SEEN, TCP, H, "192.0.2.2", 4000, "192.0.2.2", 80, 0,
+	  "G 192.0.2.77 80 < 169.254.1.2 4000" },
+	{ MGA | NOGW, TCP, H, "192.0.2.2", 4000, "192.0.2.2", 80, 0,
+	  "G 192.0.2.2 80 < 169.254.1.2 4000" },
+	{ GW | MGA | SPLICE, UDP, H, "2001:db8::2", 4000, "2001:db8::2", 80,
+	  0, "G 2001:db8::2 80 < 2001:db8::a 4000" },
 	/* rule 3 */
 	{ GW, TCP, H, "192.0.2.2", 4000, "192.0.2.2", 80, 0,
 	  "G 192.0.2.2 80 < 192.0.2.1 4000" },
@@ -247,14 +380,36 @@ static const struct row {
 	  "G fe80::2 80 < fe80::1 4000" },
 	{ GW, TCP, H, "fe80::2", 4000, "fe80::2", 80, 0,
 	  "G fe80::2 80 < fe80::1 4000" },
+	{ GW | SEEN, UDP, H, "2001:db8::77", 4000, "2001:db8::2", 80, 0,
+	  "G fe80::2 80 < fe80::1 4000" },
+	{ GW, UDP, H, "::", 4000, "::1", 80, 0,
+	  "G fe80::2 80 < fe80::1 4000" },
+	/* ours is not the guest's: unchanged */
+	{ GW, TCP, H, "192.0.2.1", 4000, "192.0.2.2", 80, 0,
+	  "G 192.0.2.2 80 < 192.0.2.1 4000" },
 	/* not mapped: rule 1 does not apply, rule 3 does */
 	{ 0, TCP, H, "127.0.0.1", 4000, "127.0.0.1", 80, 0,
 	  "G 192.0.2.2 80 < 192.0.2.1 4000" },
 	{ 0, UDP, H, "::1", 4000, "::1", 80, 0,
 	  "G fe80::2 80 < fe80::1 4000" },
+	{ 0, UDP, H, "127.0.0.1", 4000, "127.0.0.10", 80, 0,
+	  "G 192.0.2.2 80 < 192.0.2.1 4000" },
+	{ 0, TCP, H, "::1", 4000, "::1", 80, 0,
+	  "G fe80::2 80 < fe80::1 4000" },
+	{ MGA, TCP, H, "127.0.0.1", 4000, "127.0.0.1", 80, 0,
+	  "G 192.0.2.2 80 < 192.0.2.1 4000" },
 	/* rule 4: no gateway */
 	{ NOGW, TCP, H, "127.0.0.1", 4000, "127.0.0.1", 80, 0, "refuse" },
 	{ NOGW, TCP, H, "192.0.2.2", 4000, "192.0.2.2", 80, 0, "refuse" },
+	{ NOGW, UDP, H, "127.0.0.9", 4000, "127.0.0.1", 80, 0, "refuse" },
+	{ NOGW, UDP, H, "0.0.0.0", 4000, "127.0.0.1", 80, 0, "refuse" },
+	{ NOGW | SEEN, TCP, H, "192.0.2.77", 4000, "192.0.2.2", 80, 0,
+	  "refuse" },
+	/* ... but over IPv6 we always have a link-local address */
+	{ NOGW, TCP, H, "::1", 4000, "::1", 80, 0,
+	  "G fe80::2 80 < fe80::9 4000" },
+	{ NOGW, UDP, H, "2001:db8::2", 4000, "2001:db8::2", 80, 0,
+	  "G fe80::2 80 < fe80::9 4000" },
 	{ NOGW, TCP, H, "198.51.100.9", 4000, "192.0.2.2", 80, 0,
 	  "G 192.0.2.2 80 < 198.51.100.9 4000" },
 
@@ -268,6 +423,29 @@ static const struct row {
 	  "refuse" },
 	{ GW | NOTAP, TCP, H, "198.51.100.9", 4000, "192.0.2.2", 80, 0,
 	  "refuse" },
+
+	/* 7.8: no gateway, so no mapping: all goes where it is sent */
+	{ NOGW, TCP, G, "192.0.2.2", 1000, "192.0.2.1", 80, 0,
+	  "H 192.0.2.1 80 < 0.0.0.0 0" },
+	{ NOGW, UDP, G, "fe80::2", 1000, "fe80::9", 80, 0,
+	  "H fe80::9 80 < :: 1000" },
+
+	/* 11: local mode, where mappings work all the same */
+	{ LOCAL, TCP, G, "169.254.2.1", 1000, "169.254.2.2", 80, 0,
+	  "H 127.0.0.1 80 < 0.0.0.0 0" },
+	{ LOCAL, UDP, G, "169.254.2.1", 1000, "169.254.2.2", 80, 0,
+	  "H 127.0.0.1 80 < 0.0.0.0 1000" },
+	{ LOCAL, TCP, G, "fe80::5", 1000, "fe80::1", 80, 0,
+	  "H ::1 80 < :: 0" },
+	{ LOCAL, UDP, G, "fe80::5", 1000, "fe80::1", 80, 0,
+	  "H ::1 80 < :: 1000" },
+	{ LOCAL, TCP, H, "127.0.0.1", 4000, "127.0.0.1", 80, 0,
+	  "G 169.254.2.1 80 < 169.254.2.2 4000" },
+	{ LOCAL, TCP, H, "::1", 4000, "::1", 80, 0, "refuse" },
+	{ LOCALLL, TCP, H, "::1", 4000, "::1", 80, 0,
+	  "G fe80::5 80 < fe80::1 4000" },
+	{ LOCALLL | SPLICE, UDP, H, "::1", 4000, "::1", 80, 0,
+	  "N 169.254.2.1 80 < 0.0.0.0 4000" },
 
 	/* 10.5: loopback bypass */
 	{ GW | SPLICE, TCP, H, "127.0.0.1", 4000, "127.0.0.1", 80, 8080,
@@ -291,6 +469,10 @@ static const struct row {
 	/* no address of that family inside: the other one */
 	{ GW | SPLICE | LOCAL6, TCP, H, "::1", 4000, "::1", 80, 0,
 	  "N 192.0.2.2 80 < 0.0.0.0 0" },
+	{ GW | SPLICE | ONLY6, TCP, H, "127.0.0.1", 4000, "127.0.0.1", 80, 0,
+	  "N 2001:db8::2 80 < :: 0" },
+	{ GW | ONLY6, TCP, H, "127.0.0.1", 4000, "127.0.0.1", 80, 0,
+	  "refuse" },
 	{ GW | SPLICE | ONLY4, UDP, H, "::1", 4000, "::1", 80, 0,
 	  "N 192.0.2.2 80 < 0.0.0.0 4000" },
 	{ GW | SPLICE | LO2LO, TCP, H, "127.0.0.1", 4000, "127.0.0.1", 80, 81,
@@ -351,17 +533,26 @@ static void set_guest(unsigned conf)
 	struct guest g = { .mtu = 1500 };
 	struct guest_net *v4 = &g.net[GUEST_V4], *v6 = &g.net[GUEST_V6];
 
-	v4->on = true;
+	v4->on = !(conf & ONLY6);
 	v6->on = !(conf & ONLY4);
 	v4->addr = A(conf & LOGUEST ? "127.0.0.5" : "192.0.2.2");
 	if (!(conf & LOCAL6))
 		v6->addr = A("2001:db8::2");
-	if (!(conf & NOGW)) {
+	if (conf & (LOCAL | LOCALLL)) {
+		v4->addr = A("169.254.2.1");
+		v6->addr = ADDR_NONE;
+		v4->gw = v4->our = A("169.254.2.2");
+		v6->gw = v6->our = A("fe80::1");
+	} else if (!(conf & NOGW)) {
 		v4->gw = v4->our = A("192.0.2.1");
 		v6->gw = v6->our = A("fe80::1");
+	} else {
+		v6->our = A("fe80::9");
 	}
 	guest_init(&g);
-	if (!(conf & FRESH))
+	if (conf & LOCALLL)
+		saw("fe80::5");
+	else if (!(conf & (FRESH | LOCAL)))
 		saw("fe80::2");
 	if (conf & SEEN) {
 		saw("192.0.2.77");
@@ -385,11 +576,35 @@ static void set_fwd(unsigned conf)
 		v6->dns_forward = A("2001:db8::53");
 		v6->dns_host = A(conf & DNS ? "2001:db8:9::53" : "::1");
 	}
-	if (conf & DNSGW)
+	if (conf & (LOCAL | LOCALLL)) {
+		v4->map_host_loopback = A("169.254.2.2");
+		v6->map_host_loopback = A("fe80::1");
+	}
+	if (conf & MHL) {
+		v4->map_host_loopback = A("203.0.113.1");
+		v6->map_host_loopback = A("2001:db8::7");
+	}
+	if (conf & NODNS) {
+		v4->dns_forward = A("192.0.2.53");
+		v6->dns_forward = A("2001:db8::53");
+	}
+	if (conf & DNSMAP) {
+		v4->dns_forward = A("192.0.2.1");
+		v4->dns_host = A("127.0.0.53");
+		v6->dns_forward = A("fe80::1");
+		v6->dns_host = A("2001:db8:9::53");
+	}
+	if (conf & DNSGW) {
 		v4->dns_host = A("192.0.2.1");
+		v6->dns_host = A("fe80::1");
+	}
 	if (conf & MGA) {
 		v4->map_guest_addr = A("169.254.1.2");
 		v6->map_guest_addr = A("2001:db8::a");
+	}
+	if (conf & MGL) {
+		v4->map_guest_addr = A("203.0.113.1");
+		v6->map_guest_addr = A("2001:db8::7");
 	}
 	if (conf & OUT) {
 		v4->outbound = A("203.0.113.7");

@@ -70,7 +70,8 @@ static void test_start(void)
 	EXPECT(is(&guest()->seen6_ll, ""));
 	EXPECT(goes_to("198.51.100.1", "192.0.2.2"));
 	EXPECT(goes_to("2001:db8:1::1", "2001:db8::2"));
-	EXPECT(goes_to("fe80::1", ""));
+	/* no link-local one seen yet */
+	EXPECT(goes_to("fe80::1", "2001:db8::2"));
 	EXPECT_EQ(guest()->mtu, 1500);
 
 	memcpy(g.mac, mac_b, 6);
@@ -102,7 +103,7 @@ static void test_learn(void)
 	saw(mac_b, "2001:db8::77");
 	EXPECT_MEM(guest()->mac, mac_b, 6);
 	EXPECT(goes_to("2001:db8:1::1", "2001:db8::77"));
-	EXPECT(goes_to("fe80::1", ""));
+	EXPECT(goes_to("fe80::1", "2001:db8::77"));
 	saw(mac_b, "fe80::77");
 	EXPECT(goes_to("fe80::1", "fe80::77"));
 	EXPECT(goes_to("2001:db8:1::1", "2001:db8::77"));

@@ -212,6 +212,9 @@ static void open_it(const char *dir, uint64_t limit)
 	close(fd);
 	EXPECT_EQ(log_file_open(path, limit, TITLE), 0);
 	load();
+	EXPECT_STR(content, "old\n");
+	EXPECT_EQ(log_file_begin(), 0);
+	load();
 	EXPECT_STR(content, TITLE "\n");
 	forget();
 }
@@ -360,6 +363,7 @@ static void test_others(void)
 	memset(big, 'x', sizeof(big));
 	for (collapse = REFUSE; collapse <= PLAY; collapse++) {
 		EXPECT_EQ(log_file_open(path, LIMIT, title), 0);
+		EXPECT_EQ(log_file_begin(), 0);
 		for (i = 0; i < 100; i++) {
 			log_file_line("123456789012345678901234567.8901",
 				      "ERROR:", big, 5000);
@@ -398,10 +402,30 @@ static void test_special(void)
 	EXPECT_EQ(st.st_mode & 07777, 0600);
 	unlink(path);
 
+	group("somebody else's, until we begin");
+	EXPECT_EQ(log_file_open(path, LIMIT, TITLE), 0);
+	log_file_line("1.0", "ERROR:", "new", 3);
+	load();
+	EXPECT_STR(content, TITLE "\n1.0: ERROR:   new\n");
+	EXPECT_EQ(log_file_open(path, LIMIT, "second"), 0);
+	log_file_line("0.1", "ERROR:", "in use", 6);
+	load();
+	EXPECT_STR(content, TITLE "\n1.0: ERROR:   new\n0.1: ERROR:   in use\n");
+	EXPECT_EQ(truncate(path, LIMIT - 5), 0);
+	log_file_line("0.2", "ERROR:", "no room", 7);
+	EXPECT_EQ(stat(path, &st), 0);
+	EXPECT_EQ(st.st_size, LIMIT - 5);
+	EXPECT_EQ(log_file_begin(), 0);
+	log_file_line("0.3", "info:", "mine", 4);
+	load();
+	EXPECT_STR(content, "second\n0.3: info:    mine\n");
+	unlink(path);
+
 	/* Nobody reads: lines get lost, we do not wait */
 	EXPECT_EQ(mkfifo(path, 0600), 0);
 	alarm(30);
 	EXPECT_EQ(log_file_open(path, LIMIT, TITLE), 0);
+	EXPECT_EQ(log_file_begin(), 0);
 	fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
 	for (i = 0; i < 20000; i++)
 		log_file_line("1.0", "", "debug", 5);
@@ -430,6 +454,7 @@ int main(void)
 	EXPECT(!log_file_on());
 	EXPECT_EQ(log_file_open("/no/such/log", LIMIT, TITLE), -ENOENT);
 	EXPECT(!log_file_on());
+	EXPECT_EQ(log_file_begin(), 0);
 	log_file_line("1.0", "info:", "nowhere", 7);
 
 	test_twin("twin, disk, the kernel cuts if it can", "/tmp", REAL, 300);

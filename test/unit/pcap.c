@@ -55,6 +55,8 @@ int main(void)
 		  24 + 16 + 114 + 16 + 50);
 	EXPECT_EQ(word(0), 0xa1b2c3d4);
 	EXPECT_EQ(word(4), 2 | 4 << 16);
+	EXPECT_EQ(word(8) | word(12), 0);
+	EXPECT_EQ(word(16), 65535);
 	EXPECT_EQ(word(20), 1);
 	EXPECT(word(24) > 1600000000 && word(28) < 1000000);
 	EXPECT_EQ(word(32), 114);
