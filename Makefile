@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-# make			./passt and its link ./pasta
+# make			./passt and its link ./pasta, ./qrap
 # make check		all tests (DEBUG=1: of the sanitized build)
 # make DEBUG=1		the same with sanitizers, in build/debug/
 # make static		./passt.static, one file without a loader
@@ -40,6 +40,7 @@ ifeq ($(DEBUG),1)
 OUT	:= build/debug/
 BIN	:= $(OUT)passt
 LINK	:= $(OUT)pasta
+QRAP	:= $(OUT)qrap
 HARDEN	:= -O1 -g -fsanitize=address,undefined -fno-omit-frame-pointer \
 	   -fno-sanitize-recover=undefined -fPIE
 LDHARDEN := -pthread -fsanitize=address,undefined -pie
@@ -47,6 +48,7 @@ else
 OUT	:=
 BIN	:= passt
 LINK	:= pasta
+QRAP	:= qrap
 HARDEN	:= -O2 -g -fPIE -fstack-protector-strong -U_FORTIFY_SOURCE \
 	   -D_FORTIFY_SOURCE=2 $(call ccopt,-fstack-clash-protection)
 LDHARDEN := -pthread -Wl,-z,relro,-z,now
@@ -60,6 +62,9 @@ override ALL_LDFLAGS := $(LDHARDEN) $(LDFLAGS)
 
 SRCS	:= $(sort $(wildcard *.c))
 OBJS	:= $(SRCS:%.c=$(OUT)%.o)
+# Two programs: what is in common comes from the library
+MAINS	:= $(OUT)passt.o $(OUT)qrap.o
+DAEMON	:= $(filter-out $(OUT)qrap%,$(OBJS))
 BLD	:= $(if $(OUT),$(OUT),build/)
 LIB	:= $(BLD)libpasst.a
 
@@ -74,20 +79,24 @@ E2E	:= $(sort $(wildcard test/e2e/*.t))
 Q	:= $(if $(V),,@)
 say	= $(if $(V),,@printf '  %-7s %s\n' $(1) '$(2)')
 
-all: $(BIN) $(LINK)
+all: $(BIN) $(LINK) $(QRAP)
 
-$(BIN): $(OBJS)
+$(BIN): $(DAEMON)
 	$(call say,LD,$@)
-	$(Q)$(CC) $(ALL_CFLAGS) $(PIE) $(ALL_LDFLAGS) -o $@ $(OBJS) $(LDLIBS)
+	$(Q)$(CC) $(ALL_CFLAGS) $(PIE) $(ALL_LDFLAGS) -o $@ $(DAEMON) $(LDLIBS)
 
 $(LINK): $(BIN)
 	$(Q)ln -sf passt $@
 
+$(QRAP): $(OUT)qrap.o $(LIB)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(ALL_CFLAGS) $(PIE) $(ALL_LDFLAGS) -o $@ $^ $(LDLIBS)
+
 static: passt.static
 
-passt.static: $(OBJS)
+passt.static: $(DAEMON)
 	$(call say,LD,$@)
-	$(Q)$(CC) $(ALL_CFLAGS) -static-pie $(ALL_LDFLAGS) -o $@ $(OBJS) \
+	$(Q)$(CC) $(ALL_CFLAGS) -static-pie $(ALL_LDFLAGS) -o $@ $(DAEMON) \
 		$(LDLIBS)
 
 # Files that change only if the text in them does
@@ -116,7 +125,7 @@ $(BLD)test/%.o: test/%.c $(BLD)flags
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(ALL_CFLAGS) -I. -Itest -MMD -MP -c -o $@ $<
 
-$(LIB): $(filter-out $(OUT)passt.o,$(OBJS))
+$(LIB): $(filter-out $(MAINS),$(OBJS))
 	$(call say,AR,$@)
 	$(Q)rm -f $@
 	$(Q)$(AR) rc $@ $^
@@ -146,6 +155,7 @@ deps:
 
 check: deps all units
 	PASTA='$(CURDIR)/$(LINK)' PASST='$(CURDIR)/$(BIN)' \
+	QRAP='$(CURDIR)/$(QRAP)' \
 	OBJDIR='$(CURDIR)/$(OUT)' CC='$(CC)' DEBUG='$(DEBUG)' $(SHORTER) \
 	ASAN_OPTIONS="$${ASAN_OPTIONS:-detect_leaks=0}" \
 	UBSAN_OPTIONS="$${UBSAN_OPTIONS:-print_stacktrace=1}" \
@@ -188,18 +198,22 @@ install: all
 	for l in pasta $(AVX2); do \
 		ln -sf passt '$(DESTDIR)$(bindir)'/$$l || exit 1; \
 	done
+	$(INSTALL) -m 755 $(QRAP) '$(DESTDIR)$(bindir)/qrap'
 	$(INSTALL) -d '$(DESTDIR)$(man1dir)'
 	$(INSTALL) -m 644 passt.1 '$(DESTDIR)$(man1dir)/passt.1'
 	ln -sf passt.1 '$(DESTDIR)$(man1dir)/pasta.1'
+	$(INSTALL) -m 644 qrap.1 '$(DESTDIR)$(man1dir)/qrap.1'
 
 uninstall:
-	for f in passt pasta $(AVX2); do \
+	for f in passt pasta $(AVX2) qrap; do \
 		rm -f '$(DESTDIR)$(bindir)'/$$f; \
 	done
-	rm -f '$(DESTDIR)$(man1dir)/passt.1' '$(DESTDIR)$(man1dir)/pasta.1'
+	for f in passt pasta qrap; do \
+		rm -f '$(DESTDIR)$(man1dir)'/$$f.1; \
+	done
 
 clean:
-	rm -rf build *.o *.d passt pasta passt.static
+	rm -rf build *.o *.d passt pasta qrap passt.static
 
 .PHONY: all static units deps check check-unit bench docs install uninstall
 .PHONY: clean FORCE
