@@ -92,6 +92,9 @@ static const struct option_row options[] = {
   "Show debug messages, and log to standard error only" },
 { "trace", NULL, take_level, NOWHERE, LOG_LVL_TRACE, 0, 0, ANY,
   "Show debug messages, and some for every packet" },
+{ "stats", "SECONDS", take_stats, NOWHERE, 0, 0, 0, ANY,
+  "Count events by source: a row on standard error, at most\n"
+  "every so many seconds, only after --foreground" },
 { "quiet", NULL, take_level, NOWHERE, LOG_LVL_WARN, 'q', 0, ANY,
   "Show warnings and errors only" },
 { "foreground", NULL, take_set, TO(foreground), 0, 'f', 0, ANY,

@@ -13,6 +13,7 @@
 
 #include "log_file.h"
 
+#define STATS_MAX	86400U			/* seconds, a day */
 #define LOG_SIZE_MAX	(UINT64_C(1) << 40)	/* a slip of the pen, beyond */
 
 /* Takers that serve several rows */
@@ -64,6 +65,20 @@ void take_level(struct conf *c, const struct option_row *row, const char *arg)
 	if (lvl == LOG_LVL_DEBUG && c->level == LOG_LVL_TRACE)
 		return;			/* --trace has debug in it */
 	c->level = lvl;
+}
+
+void take_stats(struct conf *c, const struct option_row *row, const char *arg)
+{
+	uint64_t n;
+
+	/* Looked for only so far, as callers know it */
+	if (!c->foreground)
+		die("--%s: give --foreground before it, since the numbers go to standard error",
+		    row->name);
+	if (!parse_u64(arg, 10, 1, STATS_MAX, &n))
+		die("--%s: '%.64s' is not a number of seconds from 1 to %u",
+		    row->name, arg, STATS_MAX);
+	c->stats = (unsigned)n;
 }
 
 void take_log_size(struct conf *c, const struct option_row *row,

@@ -12,7 +12,7 @@
 option_taker take_set, take_clear, take_str, take_mac;
 
 /* Of one row each; take_level() by num */
-option_taker take_level, take_log_size, take_runas, take_mtu;
+option_taker take_level, take_stats, take_log_size, take_runas, take_mtu;
 option_taker take_socket, take_fd, take_userns, take_netns, take_netns_only;
 
 /* Accepted for old callers, with a warning */

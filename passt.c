@@ -43,6 +43,7 @@
 #include "pcap.h"
 #include "siphash.h"
 #include "sock.h"
+#include "stats.h"
 #include "tap.h"
 #include "tap_stream.h"
 #include "tap_tun.h"
@@ -274,7 +275,7 @@ static void turn(void)
 {
 	struct ev_event ev[EVENTS_MAX];
 	struct timer *t;
-	unsigned later;
+	unsigned later, expired = 0;
 	bool busy;
 	int n, i;
 
@@ -293,7 +294,10 @@ static void turn(void)
 	while ((t = timer_pop())) {
 		if (t->kind < TM_KINDS && on_timer[t->kind])
 			on_timer[t->kind](t);
+		expired++;
 	}
+	if (self.conf.stats)
+		stats_turn(ev, n, expired);
 	if (tap_room())
 		use_room();
 	if (!n || later > LATER_MAX)
@@ -497,6 +501,7 @@ static void modules_init(const struct conf *c)
 	input_init(&in);
 	ndp_init();
 	dhcpv6_init(time(NULL));
+	stats_init(c->stats);
 	watch(neigh_open(c), EV_NEIGH, EPOLLIN);
 }
 
