@@ -225,6 +225,8 @@ static const struct option_row options[] = {
   "MAC address of the interface in the namespace" },
 { "no-splice", NULL, take_clear, TO(fwd.splice), 0, 0, 0, ANY,
   "No loopback bypass: all inbound traffic uses the interface" },
+{ "splice-only", NULL, take_set, TO(fwd.no_tap), 0, 0, 0, PASTA,
+  "No interface: forward between loopbacks, and nothing else" },
 { "host-lo-to-ns-lo", NULL, take_set, TO(fwd.host_lo_to_ns_lo), 0, 0, 0, PASTA,
   "Host loopback traffic goes to the namespace's loopback" },
 };
@@ -361,6 +363,26 @@ static void defaults(struct conf *c)
 	g->net[GUEST_V6].prefix = 64;
 }
 
+/* Without an interface there is no link, nobody on it who could ask, and no
+ * address but loopback. Options about these are not refused: some callers give
+ * them always, and let the user add --splice-only */
+static void splice_only(struct conf *c)
+{
+	struct guest *g = &c->guest;
+	int f;
+
+	if (!c->fwd.splice)
+		die("--splice-only: not possible together with --no-splice, which turns off all that is left");
+	c->fwd.host_lo_to_ns_lo = true;
+	c->icmp = false;
+	g->mtu = 0;
+	g->dhcp = g->dhcpv6 = g->ndp = g->ra = false;
+	g->tell_dns = g->tell_search = false;
+	c->dns_none = c->given_search = true;	/* nothing to look up */
+	for (f = 0; f < GUEST_FAMILIES; f++)
+		c->fwd.net[f].dns_forward = ADDR_NONE;
+}
+
 /* What the early options mean together */
 static void settle(struct conf *c)
 {
@@ -373,6 +395,9 @@ static void settle(struct conf *c)
 
 	if (c->said.no_copy && !c->config_net)
 		die("--no-copy-routes, --no-copy-addrs: only possible together with --config-net");
+
+	if (c->fwd.no_tap)
+		splice_only(c);
 
 	v4->on = !c->only6;
 	g->net[GUEST_V6].on = !c->only4;

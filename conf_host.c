@@ -457,7 +457,7 @@ void host_fill(struct conf *c)
 	fill_services(c);
 	host_dns(c);
 
-	if (c->mode == MODE_PASTA && !*c->ns_ifname) {
+	if (c->mode == MODE_PASTA && !c->fwd.no_tap && !*c->ns_ifname) {
 		unsigned ifi = c->template_ifi[GUEST_V4];
 
 		if (!ifi)

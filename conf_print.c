@@ -54,18 +54,11 @@ static void print_net6(const struct guest *g)
 		print_list("DNS", net->dns, net->ndns);
 }
 
-static void print_fwd(const struct fwd_conf *fwd)
+static void print_mapping(const struct fwd_conf *fwd)
 {
-	static const char *const titles[] = {
-		[FWD_TCP_IN] = "Inbound TCP forwarding",
-		[FWD_UDP_IN] = "Inbound UDP forwarding",
-		[FWD_TCP_NS] = "Outbound TCP forwarding",
-		[FWD_UDP_NS] = "Outbound UDP forwarding",
-	};
-	char a[ADDR_STRLEN], b[ADDR_STRLEN], text[RULE_STRLEN];
+	char a[ADDR_STRLEN], b[ADDR_STRLEN];
 	const struct fwd_net *net;
 	union addr lo;
-	unsigned i, t;
 
 	for (net = fwd->net; net < fwd->net + GUEST_FAMILIES; net++) {
 		if (*net->outbound_if)
@@ -79,10 +72,26 @@ static void print_fwd(const struct fwd_conf *fwd)
 		info("Host loopback %s is seen as %s", addr_str(&lo, a),
 		     addr_str(&net->map_host_loopback, b));
 	}
+}
+
+static void print_rules(const struct fwd_conf *fwd)
+{
+	static const char *const titles[] = {
+		[FWD_TCP_IN] = "Inbound TCP forwarding",
+		[FWD_UDP_IN] = "Inbound UDP forwarding",
+		[FWD_TCP_NS] = "Outbound TCP forwarding",
+		[FWD_UDP_NS] = "Outbound UDP forwarding",
+	};
+	char text[RULE_STRLEN];
+	unsigned i, t;
 
 	for (t = 0; t < FWD_TABLES; t++) {
-		if (fwd->rules[t].n)
+		bool is_auto = fwd->rules[t].mode == RULES_AUTO;
+
+		if (is_auto || fwd->rules[t].n)
 			info("%s:", titles[t]);
+		if (is_auto)
+			info("    auto");
 		for (i = 0; i < fwd->rules[t].n; i++)
 			info("    %s", rule_str(&fwd->rules[t].rule[i], text,
 						sizeof(text)));
@@ -106,7 +115,7 @@ static void print_template(const struct conf *c)
 	}
 }
 
-void conf_print(const struct conf *c)
+static void print_guest(const struct conf *c)
 {
 	const struct guest *g = &c->guest;
 	char mac[MAC_STRLEN];
@@ -126,7 +135,16 @@ void conf_print(const struct conf *c)
 		for (i = 0; i < g->nsearch; i++)
 			info("    %s", g->search[i]);
 	}
-	print_fwd(&c->fwd);
+	print_mapping(&c->fwd);
+}
+
+void conf_print(const struct conf *c)
+{
+	if (c->fwd.no_tap)
+		info("No interface in the namespace: loopback only");
+	else
+		print_guest(c);
+	print_rules(&c->fwd);
 	if (c->mode == MODE_PASST && *c->socket) {
 		info("Socket bound at %s; for QEMU:", c->socket);
 		info("    -netdev stream,id=n0,server=off,addr.type=unix,addr.path=%s -device virtio-net-pci,netdev=n0",

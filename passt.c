@@ -394,6 +394,11 @@ static void open_tap(void)
 	struct conf *c = &self.conf;
 	int rc;
 
+	if (c->fwd.no_tap) {
+		self.tap_fd = -1;
+		tap_attach(NULL);
+		return;
+	}
 	self.tap_fd = ns_call(make_tap, c);
 	if (self.tap_fd == -ENOENT)
 		die("No /dev/net/tun here: load the tun module, or pass the "
@@ -609,7 +614,8 @@ static void start_pasta(struct conf *c)
 	if (ns_stays)
 		ns_call(isolate_in_ns, NULL);
 	isolate_final(false);
-	announce();
+	if (!c->fwd.no_tap)
+		announce();
 }
 
 /* The socket is there already, and whoever connects meanwhile waits */
