@@ -187,7 +187,8 @@ static const struct option_row options[] = {
 { "fqdn", "NAME", take_str, TO(guest.fqdn), NAME_MAX_LEN, 0, 0, ANY,
   "Fully qualified domain name for the guest" },
 { "tcp-ports", "SPEC", take_ports, NOWHERE, FWD_TCP_IN, 't', true, ANY,
-  "Forward TCP ports to the guest: 'none' or, repeatable,\n"
+  "Forward TCP ports to the guest: 'none', 'auto' (pasta, its\n"
+  "default), 'all' (passt) or, repeatable,\n"
   "[[ADDR][%IF]/]PORT[-PORT][:PORT[-PORT]],...,~PORT[-PORT]" },
 { "udp-ports", "SPEC", take_ports, NOWHERE, FWD_UDP_IN, 'u', true, ANY,
   "Forward UDP ports to the guest, as --tcp-ports" },
@@ -453,6 +454,7 @@ void conf_parse(struct conf *c, int argc, char **argv)
 	walk(c, argc, argv, false);
 	settle(c);
 	walk(c, argc, argv, true);
+	ports_default(c);
 
 	if (c->mode == MODE_PASTA) {
 		operands(c, argc - optind, argv + optind);

@@ -26,20 +26,23 @@ static void ephemeral(struct rule_ctx *ctx)
 	ctx->eph_last = (in_port_t)last;
 }
 
+static bool is_tcp(unsigned table)
+{
+	return table == FWD_TCP_IN || table == FWD_TCP_NS;
+}
+
 void take_ports(struct conf *c, const struct option_row *row, const char *arg)
 {
 	bool inbound = row->num == FWD_TCP_IN || row->num == FWD_UDP_IN;
-	bool tcp = row->num == FWD_TCP_IN || row->num == FWD_TCP_NS;
+	bool tcp = is_tcp(row->num);
 	struct rule_ctx ctx = { .bind_ok = inbound,
+				.auto_ok = c->mode == MODE_PASTA,
 				.all_ok = c->mode == MODE_PASST };
 	struct ruleset *rs = &c->fwd.rules[row->num];
 	const struct fwd_rule *r;
 	char err[256], text[RULE_STRLEN];
 	unsigned i = rs->n;
 
-	if (!strcmp(arg, "auto") && c->mode == MODE_PASTA)
-		die("--%s: 'auto' is not available yet: name the ports, or 'none'",
-		    row->name);
 	ephemeral(&ctx);
 	if (!rules_parse(rs, arg, &ctx, err, sizeof(err)))
 		die("--%s: %s", row->name, err);
@@ -55,5 +58,19 @@ void take_ports(struct conf *c, const struct option_row *row, const char *arg)
 			die("--%s: '%s' has an address of the family that --ipv%d-only turns off",
 			    row->name, rule_str(r, text, sizeof(text)),
 			    c->only4 ? 4 : 6);
+	}
+}
+
+void ports_default(struct conf *c)
+{
+	struct ruleset *rs;
+	unsigned t;
+
+	for (t = 0; t < FWD_TABLES; t++) {
+		rs = &c->fwd.rules[t];
+		if (rs->mode != RULES_UNSET)
+			continue;
+		rs->mode = c->mode == MODE_PASTA && (is_tcp(t) ? c->tcp : c->udp) ?
+			   RULES_AUTO : RULES_NONE;
 	}
 }

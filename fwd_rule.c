@@ -326,7 +326,8 @@ static bool parse_word(struct parse *p, const char *spec,
 	if (mode == RULES_AUTO && !p->ctx->auto_ok)
 		return fail(p, "'auto' is not possible here: name the ports, or 'none'");
 	if (mode == RULES_ALL && !p->ctx->all_ok)
-		return fail(p, "'all' is not possible here: name the ports, or 'none'");
+		return fail(p, "'all' is not possible here: name the ports, or 'none'%s",
+			    p->ctx->auto_ok ? " or 'auto'" : "");
 	if (!set_mode(p, mode, spec))
 		return false;
 	return mode != RULES_ALL || again || add_all(p);
