@@ -22,11 +22,11 @@ static union addr parse_addr(const struct option_row *row, const char *arg)
 	union addr a;
 
 	if (!addr_parse(arg, &a))
-		die("--%s: '%s' is not an IPv4 or IPv6 address", row->name,
+		die("--%s: '%.64s' is not an IPv4 or IPv6 address", row->name,
 		    arg);
 	class = addr_class(&a);
 	if (row->num & (1U << class))
-		die("--%s: '%s' is %s address, give one that a single host can have",
+		die("--%s: '%.64s' is %s address, give one that a single host can have",
 		    row->name, arg, words[class]);
 	return a;
 }
@@ -40,7 +40,7 @@ void take_fwd_addr(struct conf *c, const struct option_row *row,
 	if (row->off == offsetof(struct fwd_net, outbound) &&
 	    ((addr_is4(&a) && strchr(arg, ':')) ||
 	     (!addr_is4(&a) && addr_is_loopback(&a))))
-		die("--%s: '%s' is not an address to connect from: give a plain IPv4 or IPv6 address of this host",
+		die("--%s: '%.64s' is not an address to connect from: give a plain IPv4 or IPv6 address of this host",
 		    row->name, arg);
 	*(union addr *)(void *)((char *)&c->fwd.net[family_of(&a)] +
 				row->off) = a;
@@ -76,7 +76,7 @@ void take_address(struct conf *c, const struct option_row *row, const char *arg)
 	int len;
 
 	if (!prefix_parse(arg, &a, &len))
-		die("--%s: '%s' is not ADDRESS or ADDRESS/LENGTH, length up to 32 for IPv4, 128 for IPv6",
+		die("--%s: '%.64s' is not ADDRESS or ADDRESS/LENGTH, length up to 32 for IPv4, 128 for IPv6",
 		    row->name, arg);
 	a = parse_addr(row, addr_str(&a, text));
 
@@ -97,7 +97,7 @@ void take_netmask(struct conf *c, const struct option_row *row, const char *arg)
 	int len = netmask_parse(arg);
 
 	if (len < 0)
-		die("--%s: '%s' is not a mask like 255.255.255.0, or a length from 0 to 32",
+		die("--%s: '%.64s' is not a mask like 255.255.255.0, or a length from 0 to 32",
 		    row->name, arg);
 	c->guest.net[GUEST_V4].prefix = len;
 	c->said.netmask = true;

@@ -40,15 +40,25 @@ void take_str(struct conf *c, const struct option_row *row, const char *arg)
 	str_copy(target(c, row), row->size, arg);
 }
 
+/* A name that an interface can be given: what the kernel accepts */
+void take_ifname(struct conf *c, const struct option_row *row, const char *arg)
+{
+	if (strpbrk(arg, "/: \t\n\v\f\r") || !strcmp(arg, ".") ||
+	    !strcmp(arg, ".."))
+		die("--%s: '%.64s' is not a name for an interface, which has no blanks, '/' or ':'",
+		    row->name, arg);
+	take_str(c, row, arg);
+}
+
 void take_mac(struct conf *c, const struct option_row *row, const char *arg)
 {
 	uint8_t mac[6];
 
 	if (!mac_parse(arg, mac))
-		die("--%s: '%s' is not a MAC address like 9a:55:9a:55:9a:55",
+		die("--%s: '%.64s' is not a MAC address like 9a:55:9a:55:9a:55",
 		    row->name, arg);
 	if (!mac_is_station(mac))
-		die("--%s: '%s' is not the address of a single station",
+		die("--%s: '%.64s' is not the address of a single station",
 		    row->name, arg);
 	memcpy(target(c, row), mac, sizeof(mac));
 	if (row->off == offsetof(struct conf, ns_mac))
@@ -154,7 +164,7 @@ void take_mtu(struct conf *c, const struct option_row *row, const char *arg)
 	uint64_t n;
 
 	if (!parse_u64(arg, 0, 0, 65521, &n))
-		die("--%s: '%s' is not a number from 0 to 65521", row->name,
+		die("--%s: '%.64s' is not a number from 0 to 65521", row->name,
 		    arg);
 	c->guest.mtu = (uint16_t)n;
 }
@@ -197,4 +207,30 @@ void take_netns_only(struct conf *c, const struct option_row *row,
 {
 	take_set(c, row, arg);
 	*c->userns = '\0';
+}
+
+_Noreturn void take_vhost_user(struct conf *c, const struct option_row *row,
+			       const char *arg)
+{
+	(void)c;
+	(void)arg;
+	die("--%s: not available in this version: leave it out, and give the virtual machine a network back-end of type 'stream'",
+	    row->name);
+}
+
+_Noreturn void take_needs_vhost_user(struct conf *c,
+				     const struct option_row *row,
+				     const char *arg)
+{
+	(void)c;
+	(void)arg;
+	die("--%s: only possible together with --vhost-user, which is not available in this version",
+	    row->name);
+}
+
+void take_repair_path(struct conf *c, const struct option_row *row,
+		      const char *arg)
+{
+	if (strcmp(arg, "none"))
+		take_needs_vhost_user(c, row, arg);
 }

@@ -9,7 +9,7 @@
 
 /* Into any member of the right type; take_str() takes up to num characters, or
  * what fits */
-option_taker take_set, take_clear, take_str, take_mac;
+option_taker take_set, take_clear, take_str, take_ifname, take_mac;
 
 /* Of one row each; take_level() by num */
 option_taker take_level, take_stats, take_log_size, take_runas, take_mtu;
@@ -17,5 +17,8 @@ option_taker take_socket, take_fd, take_userns, take_netns, take_netns_only;
 
 /* Accepted for old callers, with a warning */
 option_taker take_deprecated;
+
+/* Of vhost-user, which is not there yet: refused, but "--repair-path none" */
+option_taker take_vhost_user, take_needs_vhost_user, take_repair_path;
 
 #endif /* CONF_TAKE_H */
