@@ -737,8 +737,11 @@ def test_namespaces():
         r = topo.run_pasta("-qf", *fill(line), *command)
         missing = [w for w in want.split()
                    if w.replace("_", " ") not in r.stderr]
+        # A sanitized build has something to say about clone()
+        said = [s for s in r.stderr.splitlines() if not re.search(
+            "ASan is ignoring|False positive error|sanitizers/issues", s)]
         ok(r.returncode == 1 and not r.stdout and not missing and
-           r.stderr.count("\n") == 1, f"unable: pasta {line}",
+           len(said) == 1, f"unable: pasta {line}",
            f"status {r.returncode}, missing {missing}\n{r.stderr}")
     l.close()
 
