@@ -15,12 +15,12 @@
 #include "conf.h"
 
 #include <getopt.h>
-#include <grp.h>
-#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "log_file.h"
+#include "conf_addr.h"
+#include "conf_ports.h"
+#include "conf_take.h"
 
 #ifndef VERSION
 #define VERSION "unknown version"
@@ -30,228 +30,7 @@
 #define PASTA	(1U << MODE_PASTA)
 #define ANY	(PASST | PASTA)
 
-#define CLASS(c)	(1U << ADDR_##c)
 #define PID_LIMIT	(1 << 22)	/* the kernel's PID_MAX_LIMIT */
-#define NAME_MAX_LEN	253		/* RFC 1035 2.3.4, as text */
-#define LOG_SIZE_MAX	(UINT64_C(1) << 40)	/* a slip of the pen, beyond */
-
-struct option_row {
-	const char	*name;
-	const char	*arg;		/* NULL: takes none */
-	void		(*take)(struct conf *c, const struct option_row *row,
-				const char *arg);
-	size_t		off, size;	/* target in struct conf */
-	unsigned	num;		/* for the function: classes, index */
-	char		letter;		/* short form, or 0 */
-	bool		late;
-	unsigned char	modes;
-	const char	*help;
-};
-
-/* What the command line said that leaves no trace in struct conf */
-static struct {
-	bool addr_len;			/* -a ADDR/LEN for IPv4 */
-	bool netmask;			/* -n */
-	bool no_copy;			/* --no-copy-routes or -addrs */
-} seen;
-
-static enum guest_family family(const union addr *a)
-{
-	return addr_is4(a) ? GUEST_V4 : GUEST_V6;
-}
-
-static void *target(struct conf *c, const struct option_row *row)
-{
-	return (char *)c + row->off;
-}
-
-static union addr parse_addr(const struct option_row *row, const char *arg)
-{
-	static const char *const words[] = {
-		[ADDR_UNSPEC]	 = "an unspecified",
-		[ADDR_LOOPBACK]	 = "a loopback",
-		[ADDR_LINKLOCAL] = "a link-local",
-		[ADDR_MULTICAST] = "a multicast",
-		[ADDR_BROADCAST] = "the broadcast",
-		[ADDR_V4COMPAT]	 = "an IPv4-compatible",
-		[ADDR_UNICAST]	 = "a unicast",
-	};
-	enum addr_class class;
-	union addr a;
-
-	if (!addr_parse(arg, &a))
-		die("--%s: '%s' is not an IPv4 or IPv6 address", row->name,
-		    arg);
-	class = addr_class(&a);
-	if (row->num & (1U << class))
-		die("--%s: '%s' is %s address, give one that a single host can have",
-		    row->name, arg, words[class]);
-	return a;
-}
-
-/* Takers that serve several rows */
-
-static void take_set(struct conf *c, const struct option_row *row,
-		     const char *arg)
-{
-	(void)arg;
-	*(bool *)target(c, row) = true;
-}
-
-static void take_clear(struct conf *c, const struct option_row *row,
-		       const char *arg)
-{
-	(void)arg;
-	*(bool *)target(c, row) = false;
-}
-
-static void take_str(struct conf *c, const struct option_row *row,
-		     const char *arg)
-{
-	size_t max = row->num ? row->num : row->size - 1;
-
-	if (!*arg || strlen(arg) > max)
-		die("--%s: '%.64s' must have 1 to %zu characters", row->name,
-		    arg, max);
-	str_copy(target(c, row), row->size, arg);
-}
-
-static void take_mac(struct conf *c, const struct option_row *row,
-		     const char *arg)
-{
-	uint8_t mac[6];
-
-	if (!mac_parse(arg, mac))
-		die("--%s: '%s' is not a MAC address like 9a:55:9a:55:9a:55",
-		    row->name, arg);
-	if (!mac_is_station(mac))
-		die("--%s: '%s' is not the address of a single station",
-		    row->name, arg);
-	memcpy(target(c, row), mac, sizeof(mac));
-	if (row->off == offsetof(struct conf, ns_mac))
-		c->ns_mac_set = true;
-}
-
-/* Into one of the addresses of struct fwd_net; off is within that */
-static void take_fwd_addr(struct conf *c, const struct option_row *row,
-			  const char *arg)
-{
-	union addr a = parse_addr(row, arg);
-
-	if (row->off == offsetof(struct fwd_net, outbound) &&
-	    ((addr_is4(&a) && strchr(arg, ':')) ||
-	     (!addr_is4(&a) && addr_is_loopback(&a))))
-		die("--%s: '%s' is not an address to connect from: give a plain IPv4 or IPv6 address of this host",
-		    row->name, arg);
-	*(union addr *)(void *)((char *)&c->fwd.net[family(&a)] +
-				row->off) = a;
-}
-
-static void take_map(struct conf *c, const struct option_row *row,
-		     const char *arg)
-{
-	bool host = row->off == offsetof(struct fwd_net, map_host_loopback);
-	union addr a;
-	int f;
-
-	if (strcmp(arg, "none")) {
-		a = parse_addr(row, arg);
-		take_fwd_addr(c, row, arg);
-		if (host)
-			c->given_map_host[family(&a)] = true;
-		return;
-	}
-
-	for (f = 0; f < GUEST_FAMILIES; f++) {
-		*(union addr *)(void *)((char *)&c->fwd.net[f] + row->off) =
-			ADDR_NONE;
-		if (host)
-			c->given_map_host[f] = c->no_map_gw = true;
-	}
-}
-
-/* Takers of one row, in the order of the table */
-
-static void take_level(struct conf *c, const struct option_row *row,
-		       const char *arg)
-{
-	enum log_level lvl = (enum log_level)row->num;
-
-	(void)arg;
-	if (lvl == LOG_LVL_DEBUG && c->level == LOG_LVL_TRACE)
-		return;			/* --trace has debug in it */
-	c->level = lvl;
-}
-
-static void take_log_size(struct conf *c, const struct option_row *row,
-			  const char *arg)
-{
-	unsigned long long min = log_file_min(), max = LOG_SIZE_MAX;
-
-	if (!parse_u64(arg, 0, min, max, &c->log_size))
-		die("--%s: '%.64s' is not a number of bytes from %llu to %llu",
-		    row->name, arg, min, max);
-}
-
-static void take_stderr(struct conf *c, const struct option_row *row,
-			const char *arg)
-{
-	(void)c;
-	(void)arg;
-	warn("--%s has no effect and will go away", row->name);
-}
-
-static bool parse_user(struct conf *c, const char *name)
-{
-	const struct passwd *pw;
-	uint64_t n;
-
-	if (parse_u64(name, 10, 0, UINT32_MAX - 1, &n)) {
-		c->uid = (uid_t)n;
-		c->gid = (gid_t)n;
-		return true;
-	}
-	pw = *name ? getpwnam(name) : NULL;
-	if (!pw)
-		return false;
-	c->uid = pw->pw_uid;
-	c->gid = pw->pw_gid;
-	return true;
-}
-
-static bool parse_group(struct conf *c, const char *name)
-{
-	const struct group *gr;
-	uint64_t n;
-
-	if (parse_u64(name, 10, 0, UINT32_MAX - 1, &n)) {
-		c->gid = (gid_t)n;
-		return true;
-	}
-	gr = *name ? getgrnam(name) : NULL;
-	if (!gr)
-		return false;
-	c->gid = gr->gr_gid;
-	return true;
-}
-
-static void take_runas(struct conf *c, const struct option_row *row,
-		       const char *arg)
-{
-	char user[256];
-	const char *colon = strchr(arg, ':');
-	bool fits = str_copy(user, sizeof(user), arg);
-
-	if (fits && colon)
-		user[colon - arg] = '\0';
-	if (!fits || !parse_user(c, user))
-		die("--%s: '%.64s' names no user: give UID[:GID] or LOGIN[:GROUP]",
-		    row->name, arg);
-	if (colon && !parse_group(c, colon + 1))
-		die("--%s: '%.64s' names no group: give UID[:GID] or LOGIN[:GROUP]",
-		    row->name, arg);
-	c->runas_set = true;
-}
 
 static void usage(const struct conf *c, FILE *f);
 
@@ -301,231 +80,6 @@ _Noreturn static void take_capabilities(struct conf *c,
 	exit(fflush(stdout) ? EXIT_FAILURE : EXIT_SUCCESS);
 }
 
-static void take_mtu(struct conf *c, const struct option_row *row,
-		     const char *arg)
-{
-	uint64_t n;
-
-	if (!parse_u64(arg, 0, 0, 65521, &n))
-		die("--%s: '%s' is not a number from 0 to 65521", row->name,
-		    arg);
-	c->guest.mtu = (uint16_t)n;
-}
-
-static void take_address(struct conf *c, const struct option_row *row,
-			 const char *arg)
-{
-	char text[ADDR_STRLEN];
-	enum guest_family f;
-	union addr a;
-	int len;
-
-	if (!prefix_parse(arg, &a, &len))
-		die("--%s: '%s' is not ADDRESS or ADDRESS/LENGTH, length up to 32 for IPv4, 128 for IPv6",
-		    row->name, arg);
-	a = parse_addr(row, addr_str(&a, text));
-
-	f = family(&a);
-	c->guest.net[f].addr = a;
-	c->given_addr[f] = true;
-	c->copy_addrs[f] = false;
-	if (f == GUEST_V6)
-		return;			/* always /64: RFC 4862 5.5.3 */
-
-	seen.addr_len = len >= 0;
-	if (seen.addr_len)
-		c->guest.net[f].prefix = len;
-}
-
-static void take_netmask(struct conf *c, const struct option_row *row,
-			 const char *arg)
-{
-	int len = netmask_parse(arg);
-
-	if (len < 0)
-		die("--%s: '%s' is not a mask like 255.255.255.0, or a length from 0 to 32",
-		    row->name, arg);
-	c->guest.net[GUEST_V4].prefix = len;
-	seen.netmask = true;
-}
-
-static void take_gateway(struct conf *c, const struct option_row *row,
-			 const char *arg)
-{
-	union addr a = parse_addr(row, arg);
-	enum guest_family f = family(&a);
-
-	c->guest.net[f].gw = a;
-	c->given_gw[f] = true;
-	c->copy_routes[f] = false;
-}
-
-static void take_dns(struct conf *c, const struct option_row *row,
-		     const char *arg)
-{
-	struct guest_net *net;
-	union addr a;
-	int f;
-
-	if (!strcmp(arg, "none")) {
-		c->dns_none = true;
-		for (f = 0; f < GUEST_FAMILIES; f++) {
-			c->guest.net[f].ndns = 0;
-			c->given_dns[f] = true;
-			c->fwd.net[f].dns_forward = ADDR_NONE;
-			c->fwd.net[f].dns_host = ADDR_NONE;
-		}
-		return;
-	}
-
-	a = parse_addr(row, arg);
-	net = &c->guest.net[family(&a)];
-	c->given_dns[family(&a)] = true;
-	if (addr_class(&a) != ADDR_UNSPEC && net->ndns < GUEST_DNS_MAX)
-		net->dns[net->ndns++] = a;
-}
-
-static void take_search(struct conf *c, const struct option_row *row,
-			const char *arg)
-{
-	static const char blanks[] = " \t\n";
-	struct guest *g = &c->guest;
-	size_t n;
-
-	c->given_search = true;
-	if (!strcmp(arg, "none")) {
-		g->nsearch = 0;
-		return;
-	}
-
-	for (;;) {
-		arg += strspn(arg, blanks);
-		n = strcspn(arg, blanks);
-		if (!n)
-			return;
-		if (n > NAME_MAX_LEN + 1)	/* + 1 for a final dot */
-			die("--%s: '%.64s...' is too long for a domain, at most %d characters",
-			    row->name, arg, NAME_MAX_LEN);
-		if (g->nsearch < GUEST_SEARCH_MAX) {
-			memcpy(g->search[g->nsearch], arg, n);
-			g->search[g->nsearch++][n] = '\0';
-		}
-		arg += n;
-	}
-}
-
-static void take_family(struct conf *c, const struct option_row *row,
-			const char *arg)
-{
-	(void)arg;
-	c->only4 = row->num == GUEST_V4;
-	c->only6 = !c->only4;
-}
-
-/* Ephemeral ports, left out by "all" and exclusions (fallback: RFC 6335 6) */
-static void ephemeral(struct rule_ctx *ctx)
-{
-	unsigned first, last;
-	char buf[32];
-
-	ctx->eph_first = 49152;
-	ctx->eph_last = 65535;
-	if (read_file("/proc/sys/net/ipv4/ip_local_port_range", buf,
-		      sizeof(buf)) <= 0 ||
-	    sscanf(buf, "%u %u", &first, &last) != 2 ||
-	    !first || first > last || last > 65535)
-		return;
-	ctx->eph_first = (in_port_t)first;
-	ctx->eph_last = (in_port_t)last;
-}
-
-static void take_ports(struct conf *c, const struct option_row *row,
-		       const char *arg)
-{
-	bool inbound = row->num == FWD_TCP_IN || row->num == FWD_UDP_IN;
-	bool tcp = row->num == FWD_TCP_IN || row->num == FWD_TCP_NS;
-	struct rule_ctx ctx = { .bind_ok = inbound,
-				.all_ok = c->mode == MODE_PASST };
-	struct ruleset *rs = &c->fwd.rules[row->num];
-	const struct fwd_rule *r;
-	char err[256], text[RULE_STRLEN];
-	unsigned i = rs->n;
-
-	if (!strcmp(arg, "auto") && c->mode == MODE_PASTA)
-		die("--%s: 'auto' is not available yet: name the ports, or 'none'",
-		    row->name);
-	ephemeral(&ctx);
-	if (!rules_parse(rs, arg, &ctx, err, sizeof(err)))
-		die("--%s: %s", row->name, err);
-
-	if (rs->mode != RULES_NONE && !(tcp ? c->tcp : c->udp))
-		die("--%s: '%.64s' needs a protocol that --no-%s turns off: give 'none'",
-		    row->name, arg, tcp ? "tcp" : "udp");
-	for (; i < rs->n; i++) {
-		r = &rs->rule[i];
-		if (addr_is_none(&r->addr) && !r->v6any)
-			continue;
-		if (!c->guest.net[family(&r->addr)].on)
-			die("--%s: '%s' has an address of the family that --ipv%d-only turns off",
-			    row->name, rule_str(r, text, sizeof(text)),
-			    c->only4 ? 4 : 6);
-	}
-}
-
-/* The later of --socket and --fd counts */
-static void take_socket(struct conf *c, const struct option_row *row,
-			const char *arg)
-{
-	take_str(c, row, arg);
-	c->fd = -1;
-}
-
-static void take_fd(struct conf *c, const struct option_row *row,
-		    const char *arg)
-{
-	uint64_t n;
-
-	if (!parse_u64(arg, 10, 0, INT_MAX, &n) || n == 1 || n == 2)
-		die("--%s: '%.64s' is not a descriptor number, 0 or from 3 on",
-		    row->name, arg);
-	c->fd = (int)n;
-	*c->socket = '\0';
-}
-
-static void take_userns(struct conf *c, const struct option_row *row,
-			const char *arg)
-{
-	take_str(c, row, arg);
-	c->netns_only = false;
-}
-
-static void take_netns(struct conf *c, const struct option_row *row,
-		       const char *arg)
-{
-	take_str(c, row, arg);
-	if (!strchr(arg, '/') &&
-	    snprintf(c->netns, sizeof(c->netns), "/run/netns/%s", arg) >=
-	    (int)sizeof(c->netns))
-		die("--%s: '%.64s...' is too long a name", row->name, arg);
-}
-
-static void take_netns_only(struct conf *c, const struct option_row *row,
-			    const char *arg)
-{
-	take_set(c, row, arg);
-	*c->userns = '\0';
-}
-
-static void take_no_copy(struct conf *c, const struct option_row *row,
-			 const char *arg)
-{
-	bool *copy = target(c, row);
-
-	(void)arg;
-	copy[GUEST_V4] = copy[GUEST_V6] = false;
-	seen.no_copy = true;
-}
-
 #define TO(member)	offsetof(struct conf, member), \
 			sizeof(((struct conf *)0)->member)
 #define FWD(member)	offsetof(struct fwd_net, member), sizeof(union addr)
@@ -538,11 +92,14 @@ static const struct option_row options[] = {
   "Show debug messages, and log to standard error only" },
 { "trace", NULL, take_level, NOWHERE, LOG_LVL_TRACE, 0, 0, ANY,
   "Show debug messages, and some for every packet" },
+{ "stats", "SECONDS", take_stats, NOWHERE, 0, 0, 0, ANY,
+  "Count events by source: a row on standard error, at most\n"
+  "every so many seconds, only after --foreground" },
 { "quiet", NULL, take_level, NOWHERE, LOG_LVL_WARN, 'q', 0, ANY,
   "Show warnings and errors only" },
 { "foreground", NULL, take_set, TO(foreground), 0, 'f', 0, ANY,
   "Do not go to background" },
-{ "stderr", NULL, take_stderr, NOWHERE, 0, 'e', 0, ANY,
+{ "stderr", NULL, take_deprecated, NOWHERE, 0, 'e', 0, ANY,
   "Deprecated, no effect" },
 { "log-file", "PATH", take_str, TO(log_file), 0, 'l', 0, ANY,
   "Log to this file instead of the system log" },
@@ -630,7 +187,8 @@ static const struct option_row options[] = {
 { "fqdn", "NAME", take_str, TO(guest.fqdn), NAME_MAX_LEN, 0, 0, ANY,
   "Fully qualified domain name for the guest" },
 { "tcp-ports", "SPEC", take_ports, NOWHERE, FWD_TCP_IN, 't', true, ANY,
-  "Forward TCP ports to the guest: 'none' or, repeatable,\n"
+  "Forward TCP ports to the guest: 'none', 'auto' (pasta, its\n"
+  "default), 'all' (passt) or, repeatable,\n"
   "[[ADDR][%IF]/]PORT[-PORT][:PORT[-PORT]],...,~PORT[-PORT]" },
 { "udp-ports", "SPEC", take_ports, NOWHERE, FWD_UDP_IN, 'u', true, ANY,
   "Forward UDP ports to the guest, as --tcp-ports" },
@@ -648,7 +206,16 @@ static const struct option_row options[] = {
   "Serve this connected stream socket, then exit" },
 { "one-off", NULL, take_set, TO(one_off), 0, '1', 0, PASST,
   "Exit when the first client goes" },
-{ "ns-ifname", "NAME", take_str, TO(ns_ifname), 0, 'I', 0, PASTA,
+{ "vhost-user", NULL, take_vhost_user, NOWHERE, 0, 0, 0, PASST,
+  "Not available yet: the socket carries the vhost-user protocol" },
+{ "repair-path", "PATH", take_repair_path, NOWHERE, 0, 0, 0, ANY,
+  "With --vhost-user, socket for the repair helper, or 'none'" },
+{ "migrate-exit", NULL, take_needs_vhost_user, NOWHERE, 0, 0, 0, PASST,
+  "Deprecated: with --vhost-user, exit once migrated away" },
+{ "migrate-no-linger", NULL, take_needs_vhost_user, NOWHERE, 0, 0, 0, PASST,
+  "Deprecated: with --vhost-user, close connections once\n"
+  "migrated away" },
+{ "ns-ifname", "NAME", take_ifname, TO(ns_ifname), 0, 'I', 0, PASTA,
   "Interface name in the namespace (default: the template's)" },
 { "userns", "PATH", take_userns, TO(userns), 0, 0, 0, PASTA,
   "User namespace to join" },
@@ -668,6 +235,8 @@ static const struct option_row options[] = {
   "MAC address of the interface in the namespace" },
 { "no-splice", NULL, take_clear, TO(fwd.splice), 0, 0, 0, ANY,
   "No loopback bypass: all inbound traffic uses the interface" },
+{ "splice-only", NULL, take_set, TO(fwd.no_tap), 0, 0, 0, PASTA,
+  "No interface: forward between loopbacks, and nothing else" },
 { "host-lo-to-ns-lo", NULL, take_set, TO(fwd.host_lo_to_ns_lo), 0, 0, 0, PASTA,
   "Host loopback traffic goes to the namespace's loopback" },
 };
@@ -804,18 +373,41 @@ static void defaults(struct conf *c)
 	g->net[GUEST_V6].prefix = 64;
 }
 
+/* Without an interface there is no link, nobody on it who could ask, and no
+ * address but loopback. Options about these are not refused: some callers give
+ * them always, and let the user add --splice-only */
+static void splice_only(struct conf *c)
+{
+	struct guest *g = &c->guest;
+	int f;
+
+	if (!c->fwd.splice)
+		die("--splice-only: not possible together with --no-splice, which turns off all that is left");
+	c->fwd.host_lo_to_ns_lo = true;
+	c->icmp = false;
+	g->mtu = 0;
+	g->dhcp = g->dhcpv6 = g->ndp = g->ra = false;
+	g->tell_dns = g->tell_search = false;
+	c->dns_none = c->given_search = true;	/* nothing to look up */
+	for (f = 0; f < GUEST_FAMILIES; f++)
+		c->fwd.net[f].dns_forward = ADDR_NONE;
+}
+
 /* What the early options mean together */
 static void settle(struct conf *c)
 {
 	struct guest *g = &c->guest;
 	struct guest_net *v4 = &g->net[GUEST_V4];
 
-	if (seen.netmask && seen.addr_len)
+	if (c->said.netmask && c->said.addr_len)
 		die("--netmask: --address has a prefix length already, give one of both");
-	c->given_prefix = seen.netmask || seen.addr_len;
+	c->given_prefix = c->said.netmask || c->said.addr_len;
 
-	if (seen.no_copy && !c->config_net)
+	if (c->said.no_copy && !c->config_net)
 		die("--no-copy-routes, --no-copy-addrs: only possible together with --config-net");
+
+	if (c->fwd.no_tap)
+		splice_only(c);
 
 	v4->on = !c->only6;
 	g->net[GUEST_V6].on = !c->only4;
@@ -864,7 +456,6 @@ void conf_parse(struct conf *c, int argc, char **argv)
 	const char *plain = getenv("PASTA_TAP_PLAIN");
 
 	memset(c, 0, sizeof(*c));
-	memset(&seen, 0, sizeof(seen));
 	c->mode = mode_from(argc ? argv[0] : "");
 	c->tap_plain = plain && !strcmp(plain, "1");
 	defaults(c);
@@ -872,6 +463,7 @@ void conf_parse(struct conf *c, int argc, char **argv)
 	walk(c, argc, argv, false);
 	settle(c);
 	walk(c, argc, argv, true);
+	ports_default(c);
 
 	if (c->mode == MODE_PASTA) {
 		operands(c, argc - optind, argv + optind);

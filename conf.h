@@ -34,6 +34,7 @@ struct conf {
 	gid_t		gid;
 	bool		tcp, udp, icmp;	/* protocols that are on */
 	bool		freebind;
+	unsigned	stats;		/* seconds between rows, or 0 */
 
 	char		template_if[IFNAMSIZ];	/* -i; empty: choose */
 	unsigned	template_ifi[GUEST_FAMILIES];	/* by host_fill(); 0:
@@ -47,6 +48,11 @@ struct conf {
 	bool		no_map_gw;
 	bool		given_map_host[GUEST_FAMILIES];	/* also "none" */
 	bool		only4, only6;
+	struct {			/* for conf.c to settle */
+		bool	addr_len;	/* -a ADDR/LEN for IPv4 */
+		bool	netmask;	/* -n */
+		bool	no_copy;	/* --no-copy-routes or -addrs */
+	} said;
 
 	/* passt */
 	char		socket[USOCK_PATH_LEN];	/* empty: find one */

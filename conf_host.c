@@ -246,7 +246,8 @@ static int addr_rank(const struct nl_ifaddr *a)
 {
 	int rank = 1 + a->prefix;
 
-	if (a->flags & (IFA_F_DEPRECATED | IFA_F_DADFAILED))
+	if (a->flags & (IFA_F_DEPRECATED | IFA_F_DADFAILED) ||
+	    addr_is_loopback(&a->addr))
 		return 0;
 	if (addr_is4(&a->addr))
 		return a->scope < RT_SCOPE_LINK ? 512 + rank : rank;
@@ -402,6 +403,12 @@ static void check_asked(const struct conf *c)
 	int f;
 
 	for (f = 0; f < GUEST_FAMILIES; f++) {
+		const char *out = c->fwd.net[f].outbound_if;
+
+		/* With -i it has not been looked at */
+		if (net[f].on && *out && !if_nametoindex(out))
+			die_perror("--outbound-if%c: %s", f == GUEST_V4 ? '4' :
+				   '6', out);
 		if (!net[f].on || !net[f].local)
 			continue;
 		if (*c->fwd.net[f].outbound_if && !*c->template_if)
@@ -470,7 +477,7 @@ void host_fill(struct conf *c)
 	fill_services(c);
 	host_dns(c);
 
-	if (c->mode == MODE_PASTA && !*c->ns_ifname) {
+	if (c->mode == MODE_PASTA && !c->fwd.no_tap && !*c->ns_ifname) {
 		unsigned ifi = c->template_ifi[GUEST_V4];
 
 		if (!ifi)

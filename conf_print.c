@@ -73,16 +73,10 @@ static void print_maps(const struct fwd_net *net, const union addr *own)
 		     addr_str(&net->dns_host, b));
 }
 
-static void print_fwd(const struct guest *g, const struct fwd_conf *fwd)
+static void print_mapping(const struct guest *g, const struct fwd_conf *fwd)
 {
-	static const char *const titles[] = {
-		[FWD_TCP_IN] = "Inbound TCP forwarding",
-		[FWD_UDP_IN] = "Inbound UDP forwarding",
-		[FWD_TCP_NS] = "Outbound TCP forwarding",
-		[FWD_UDP_NS] = "Outbound UDP forwarding",
-	};
-	char a[ADDR_STRLEN], text[RULE_STRLEN];
-	unsigned i, t;
+	char a[ADDR_STRLEN];
+	unsigned i;
 
 	for (i = 0; i < GUEST_FAMILIES; i++) {
 		const struct fwd_net *net = &fwd->net[i];
@@ -95,10 +89,26 @@ static void print_fwd(const struct guest *g, const struct fwd_conf *fwd)
 		if (g->net[i].on)
 			print_maps(net, &g->net[i].addr);
 	}
+}
+
+static void print_rules(const struct fwd_conf *fwd)
+{
+	static const char *const titles[] = {
+		[FWD_TCP_IN] = "Inbound TCP forwarding",
+		[FWD_UDP_IN] = "Inbound UDP forwarding",
+		[FWD_TCP_NS] = "Outbound TCP forwarding",
+		[FWD_UDP_NS] = "Outbound UDP forwarding",
+	};
+	char text[RULE_STRLEN];
+	unsigned i, t;
 
 	for (t = 0; t < FWD_TABLES; t++) {
-		if (fwd->rules[t].n)
+		bool is_auto = fwd->rules[t].mode == RULES_AUTO;
+
+		if (is_auto || fwd->rules[t].n)
 			info("%s:", titles[t]);
+		if (is_auto)
+			info("    auto");
 		for (i = 0; i < fwd->rules[t].n; i++)
 			info("    %s", rule_str(&fwd->rules[t].rule[i], text,
 						sizeof(text)));
@@ -122,7 +132,7 @@ static void print_template(const struct conf *c)
 	}
 }
 
-void conf_print(const struct conf *c)
+static void print_guest(const struct conf *c)
 {
 	const struct guest *g = &c->guest;
 	char mac[MAC_STRLEN];
@@ -142,7 +152,16 @@ void conf_print(const struct conf *c)
 		for (i = 0; i < g->nsearch; i++)
 			info("    %s", g->search[i]);
 	}
-	print_fwd(g, &c->fwd);
+	print_mapping(g, &c->fwd);
+}
+
+void conf_print(const struct conf *c)
+{
+	if (c->fwd.no_tap)
+		info("No interface in the namespace: loopback only");
+	else
+		print_guest(c);
+	print_rules(&c->fwd);
 	if (c->mode == MODE_PASST && *c->socket) {
 		info("Socket bound at %s; for QEMU:", c->socket);
 		info("    -netdev stream,id=n0,server=off,addr.type=unix,addr.path=%s -device virtio-net-pci,netdev=n0",

@@ -324,9 +324,11 @@ static bool parse_word(struct parse *p, const char *spec,
 	bool again = p->rs->mode == mode;
 
 	if (mode == RULES_AUTO && !p->ctx->auto_ok)
-		return fail(p, "'auto' is not possible here: name the ports, or 'none'");
+		return fail(p, "'auto' is not possible here: name the ports, or 'none'%s",
+			    p->ctx->all_ok ? " or 'all'" : "");
 	if (mode == RULES_ALL && !p->ctx->all_ok)
-		return fail(p, "'all' is not possible here: name the ports, or 'none'");
+		return fail(p, "'all' is not possible here: name the ports, or 'none'%s",
+			    p->ctx->auto_ok ? " or 'auto'" : "");
 	if (!set_mode(p, mode, spec))
 		return false;
 	return mode != RULES_ALL || again || add_all(p);
@@ -351,6 +353,10 @@ static bool parse_ports(struct parse *p, const char *spec)
 				    spec);
 		return add_all(p);
 	}
+
+	if (slash && (!strcmp(items, "none") || !strcmp(items, "auto")))
+		return fail(p, "'%s': '%s' stands alone, without address or %%interface",
+			    spec, items);
 
 	if (!parse_items(p, items))
 		return false;

@@ -161,6 +161,7 @@ void isolate_user(const struct isolate_conf *c)
 {
 	uid_t uid = c->uid;
 	gid_t gid = c->gid;
+	const char *whose = c->runas ? "--runas: " : "";
 
 	found.mask = umask(0077);
 	found.mask_known = true;
@@ -182,9 +183,9 @@ void isolate_user(const struct isolate_conf *c)
 	if (prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0))
 		die_perror("Cannot keep capabilities");
 	if (setresgid(gid, gid, gid))
-		die_perror("Cannot change to group %u", gid);
+		die_perror("%sCannot change to group %u", whose, gid);
 	if (setresuid(uid, uid, uid))
-		die_perror("Cannot change to user %u", uid);
+		die_perror("%sCannot change to user %u", whose, uid);
 	caps_limit(uid ? CAP_BIT(CAP_NET_BIND_SERVICE) :
 		   CAPS_SETUP | CAPS_ROOT);
 

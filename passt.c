@@ -45,6 +45,7 @@
 #include "pcap.h"
 #include "siphash.h"
 #include "sock.h"
+#include "stats.h"
 #include "tap.h"
 #include "tap_stream.h"
 #include "tap_tun.h"
@@ -278,7 +279,7 @@ static void turn(void)
 {
 	struct ev_event ev[EVENTS_MAX];
 	struct timer *t;
-	unsigned later;
+	unsigned later, expired = 0;
 	bool busy;
 	int n, i;
 
@@ -297,7 +298,10 @@ static void turn(void)
 	while ((t = timer_pop())) {
 		if (t->kind < TM_KINDS && on_timer[t->kind])
 			on_timer[t->kind](t);
+		expired++;
 	}
+	if (self.conf.stats)
+		stats_turn(ev, n, expired);
 	if (tap_room())
 		use_room();
 	if (!n || later > LATER_MAX)
@@ -404,6 +408,11 @@ static void open_tap(void)
 	struct conf *c = &self.conf;
 	int rc;
 
+	if (c->fwd.no_tap) {
+		self.tap_fd = -1;
+		tap_attach(NULL);
+		return;
+	}
 	self.tap_fd = ns_call(make_tap, c);
 	if (self.tap_fd == -ENOENT)
 		die("No /dev/net/tun here: load the tun module, or pass the "
@@ -511,6 +520,7 @@ static void modules_init(const struct conf *c)
 	input_init(&in);
 	ndp_init();
 	dhcpv6_init(time(NULL));
+	stats_init(c->stats);
 	watch(neigh_open(c), EV_NEIGH, EPOLLIN);
 }
 
@@ -620,7 +630,8 @@ static void start_pasta(struct conf *c)
 	if (ns_stays)
 		ns_call(isolate_in_ns, NULL);
 	isolate_final(false);
-	announce();
+	if (!c->fwd.no_tap)
+		announce();
 }
 
 /* The socket is there already, and whoever connects meanwhile waits */

@@ -310,7 +310,7 @@ static void watch_entry(const char *path)
 
 	pasta.dir = open(copy, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (pasta.dir < 0)
-		die_perror("Cannot open directory %s", copy);
+		die_perror("Cannot open namespace %s", path);
 
 	/* procfs has no notices of vanishing entries */
 	if (!fstatfs(pasta.dir, &fs) && fs.f_type != PROC_SUPER_MAGIC) {

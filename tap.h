@@ -95,7 +95,8 @@ struct tap_counters {
 	uint64_t rx_frames, rx_bytes, tx_frames, tx_bytes, tx_refused;
 };
 
-/* tap_attach() - Choose the back-end; resets counters and capture is kept */
+/* tap_attach() - Choose the back-end, NULL for no guest port at all; resets
+ * counters and capture is kept */
 void tap_attach(const struct tap_ops *ops);
 
 /* tap_caps() - Facts of the port; stable between two tap_attach() calls or

@@ -237,7 +237,8 @@ def idle():
         return re.findall(r"^ *(?!lo)\w+:.*", read(
             f"/proc/{p.guest}/net/dev"), re.M)
 
-    with case("idle"), topo.pasta("-t", "5001-5100", "-u", "5001-5100") as p:
+    ports = "-t", "5001-5100", "-u", "5001-5100", "-T", "none", "-U", "none"
+    with case("idle"), topo.pasta(*ports) as p:
         rss = status(p.pid, "VmRSS")
         if os.environ.get("DEBUG"):
             skip("idle: resident memory", "sanitizers need more")

@@ -10,16 +10,16 @@
 
 static struct conf c;
 
-/* parse() - Take a command line of words separated by single blanks; '_'
+/* parse_as() - Take a command line of words separated by single blanks; '_'
  * stands for a blank inside a word */
-static void parse(const char *line)
+static void parse_as(const char *name, const char *line)
 {
 	static char text[1024], *argv[WORDS + 1];
 	char *p, *q;
 	int argc = 0;
 
 	snprintf(text, sizeof(text), "%s", line);
-	argv[argc++] = (char *)(uintptr_t)"/usr/bin/pasta";
+	argv[argc++] = (char *)(uintptr_t)name;
 	for (p = strtok(text, " "); p && argc < WORDS; p = strtok(NULL, " ")) {
 		for (q = p; (q = strchr(q, '_')); )
 			*q = ' ';
@@ -27,6 +27,11 @@ static void parse(const char *line)
 	}
 	argv[argc] = NULL;
 	conf_parse(&c, argc, argv);
+}
+
+static void parse(const char *line)
+{
+	parse_as("/usr/bin/pasta", line);
 }
 
 static bool is(const union addr *a, const char *s)
@@ -67,7 +72,7 @@ static void test_defaults(void)
 		EXPECT(c.copy_addrs[f] && c.copy_routes[f]);
 	}
 	for (t = 0; t < FWD_TABLES; t++) {
-		EXPECT_EQ(c.fwd.rules[t].mode, RULES_UNSET);
+		EXPECT_EQ(c.fwd.rules[t].mode, RULES_AUTO);
 		EXPECT_EQ(c.fwd.rules[t].n, 0);
 	}
 }
@@ -323,6 +328,7 @@ static void test_dns(void)
 static void test_ports(void)
 {
 	const struct ruleset *rs = c.fwd.rules;
+	int t;
 
 	group("ports");
 	parse("-t 8080:80 -u 192.0.2.1%eth0/53 -T 5432 -U 123-125:1123-1125"
@@ -340,6 +346,19 @@ static void test_ports(void)
 	parse("-t none -u none -T none -U none --no-tcp 1");
 	EXPECT_EQ(rs[FWD_TCP_IN].mode, RULES_NONE);
 	EXPECT_EQ(rs[FWD_TCP_IN].n, 0);
+	parse("--no-tcp -U 53 1");
+	EXPECT_EQ(rs[FWD_TCP_IN].mode, RULES_NONE);
+	EXPECT_EQ(rs[FWD_TCP_NS].mode, RULES_NONE);
+	EXPECT_EQ(rs[FWD_UDP_IN].mode, RULES_AUTO);
+	EXPECT_EQ(rs[FWD_UDP_NS].mode, RULES_PORTS);
+	parse("--no-udp -t auto -T auto -T auto 1");
+	EXPECT_EQ(rs[FWD_TCP_IN].mode, RULES_AUTO);
+	EXPECT_EQ(rs[FWD_TCP_NS].mode, RULES_AUTO);
+	EXPECT_EQ(rs[FWD_UDP_IN].mode, RULES_NONE);
+	EXPECT_EQ(rs[FWD_UDP_NS].mode, RULES_NONE);
+	parse_as("passt", "");
+	for (t = 0; t < FWD_TABLES; t++)
+		EXPECT_EQ(rs[t].mode, RULES_NONE);
 	/* late: judged by options that stand after it */
 	parse("-t [::1]/80 -4 -6 1");
 	EXPECT_EQ(rs[FWD_TCP_IN].n, 1);
