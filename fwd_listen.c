@@ -173,7 +173,7 @@ static void report(const struct job *j)
 		    strerror(-j->weak_e));
 	if (!j->e)
 		return;
-	any = addr_is_none(&j->rule->addr);
+	any = addr_is_none(&j->rule->addr) && !j->rule->v6any;
 	die("Cannot bind %s port %u%s, address %s%s%s: %s", proto, j->port,
 	    where, any ? "any" : addr_str(&j->rule->addr, buf),
 	    *j->rule->ifname ? "%" : "", j->rule->ifname, strerror(-j->e));
