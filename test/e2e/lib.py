@@ -345,6 +345,15 @@ class Topo:
         return run("nsenter", f"--mount=/proc/{self.host}/ns/mnt",
                    *enter(self.host, *argv), **kw)
 
+    def resolvers(self, *lines):
+        """What the host's resolv.conf says (by default it is the machine's,
+        about which no test may know anything)."""
+        with open(tmp("resolv.conf"), "w") as f:
+            f.write("".join(f"{l}\n" for l in lines))
+        if tmp("resolv.conf") not in read(f"/proc/{self.host}/mountinfo"):
+            self.in_host("mount", "--bind", tmp("resolv.conf"),
+                         os.path.realpath("/etc/resolv.conf"))
+
     def as_user(self, *argv):
         """Command line for @argv in the host's namespaces, unprivileged."""
         return ["nsenter", f"--net=/proc/{self.host}/ns/net",
