@@ -241,8 +241,13 @@ ROWS = [
 ]
 
 
+def pasta(*opts):
+    """With these ports, and no others."""
+    return topo.pasta("-T", "none", "-U", "none", *opts)
+
+
 def inbound():
-    with topo.pasta(*options(ROWS)) as p:
+    with pasta(*options(ROWS)) as p:
         check_rows(p, ROWS)
         for place in "r4", "r6", "l4", "l6":
             with case(f"{place}: 10 MB"):
@@ -276,7 +281,7 @@ def same_port(p):
 def link_local(p):
     """Not known before the test runs, and only with an interface."""
     spec = f"[{our_ll}]%eth0/5140:6140"
-    with case("link-local"), topo.pasta("-t", spec, "-u", spec) as q:
+    with case("link-local"), pasta("-t", spec, "-u", spec) as q:
         idx = int(ip(topo.remote, "-o link show dev eth0").stdout.split(":")[0])
         for kind in TCP, UDP:
             with bound_in(q.guest, kind, 6, 6140) as s, \
@@ -296,7 +301,7 @@ def one_family():
             6: [Row("5001-5002:6001-6002", span(5001, 5002, 1000), V6),
                 Row("%eth0/5003", 5003, "r6 s6")]}
     for v in 4, 6:
-        with case(f"-{v}"), topo.pasta(f"-{v}", *options(rows[v])) as p:
+        with case(f"-{v}"), pasta(f"-{v}", *options(rows[v])) as p:
             note(f"IPv{v} only")
             check_rows(p, rows[v])
 
@@ -368,7 +373,7 @@ def all_ports():
                     note(name)
                     check_rows(p, rows)
             # In pasta there is only the other way to say it
-            with case("pasta"), topo.pasta(*options(ALL[-1])) as p:
+            with case("pasta"), pasta(*options(ALL[-1])) as p:
                 note("pasta, exclusions only")
                 check_rows(p, ALL[-1])
         for way in ("-t", "192.0.2.1/all"), ("-u", "[2001:db8::1]/all"), \
@@ -405,7 +410,7 @@ def freebind():
            r.stderr.count("\n") == 1,
            f"{spec}: an address that is not there, without --freebind",
            r.stderr)
-    with case("--freebind"), topo.pasta("--freebind", *opts) as p:
+    with case("--freebind"), pasta("--freebind", *opts) as p:
         ip(topo.host, f"addr add {late[4]}/24 dev eth0")
         ip(topo.host, f"addr add {late[6]}/64 dev eth0 nodad")
         try:
@@ -477,7 +482,7 @@ def in_use():
         topo.in_host("sh", "-c", "echo 80 >/proc/sys/net/ipv4/"
                      "ip_unprivileged_port_start")
         try:
-            with topo.pasta("-t", "80", "-u", "80") as p:
+            with pasta("-t", "80", "-u", "80") as p:
                 check_rows(p, [Row("80", 80, not_=[81])], ("r4", "l6"))
         finally:
             topo.in_host("sh", "-c", "echo 1024 >/proc/sys/net/ipv4/"

@@ -142,9 +142,13 @@ def comm(pid):
 
 
 def alive(pid):
-    """Running, and not just waiting to be waited for."""
-    stat = read(f"/proc/{pid}/stat")
-    return bool(stat) and stat.rsplit(")", 1)[1].split()[0] not in "ZX"
+    """Running, any thread of it, and not just waiting to be waited for."""
+    try:
+        tasks = os.listdir(f"/proc/{pid}/task")
+    except OSError:
+        return False
+    stats = [read(f"/proc/{pid}/task/{t}/stat") for t in tasks]
+    return any(s and s.rsplit(")", 1)[1].split()[0] not in "ZX" for s in stats)
 
 
 def children(pid):
@@ -516,9 +520,14 @@ class PumpGuest:
             self.stop()
             raise
 
-    def configure(self, mtu):
+    def at_once(self):
+        """No advertised addresses, and no waiting for one's own."""
         run(*enter(self.pid, "sh", "-c",
-                   f"echo 0 >/proc/sys/net/ipv6/conf/{self.TAP}/accept_ra"))
+                   f"cd /proc/sys/net/ipv6/conf/{self.TAP}; "
+                   "echo 0 >accept_ra; echo 0 >accept_dad"))
+
+    def configure(self, mtu):
+        self.at_once()
         ip(self.pid, f"link set {self.TAP} mtu {mtu} up")
         ip(self.pid, f"addr add {HOST[4]}/24 dev {self.TAP}")
         ip(self.pid, f"addr add {HOST[6]}/64 dev {self.TAP} nodad")
