@@ -563,8 +563,8 @@ topo.resolvers("nameserver 192.0.2.53", "nameserver 2001:db8::53")
 # Every closed port is to be told of
 topo.in_host("sh", "-c", "echo 0 >/proc/sys/net/ipv4/icmp_ratelimit; "
              "echo 0 >/proc/sys/net/ipv6/icmp/ratelimit")
-for part in inbound, one_family, outbound, many, passt_forms, freebind, in_use, \
-        all_ports, few_descriptors:
+for part in inbound, one_family, outbound, many, passt_forms, freebind, \
+        in_use, all_ports, few_descriptors:
     t = time.monotonic()
     with case(part.__name__):
         part()
