@@ -646,9 +646,10 @@ int main(int argc, char **argv)
 		daemon_fork();
 
 	/* With the caller's rights: files the user named. The log first, so
-	 * that the others' errors are in it; and whoever sees the PID file can
+	 * that errors are in it, of ports and of the others; and whoever sees the PID file can
 	 * connect already */
 	log_file(c);
+	conf_ports(c, argc, argv);
 	if (c->mode == MODE_PASST && c->fd < 0)
 		self.listen_fd = usock_listen(c->socket);
 	pid_file_open(c->pid_file);

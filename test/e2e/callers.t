@@ -492,6 +492,9 @@ def libvirt_errors():
             ("port in use", "TCP 7777 in use", ["--tcp-ports", "7777"]),
             ("address not there", "192.0.2.7 Cannot assign",
              ["--tcp-ports", "192.0.2.7/80-81:8080-8081"]),
+            ("two elements for one port", "--tcp-ports 7001 once",
+             ["--tcp-ports", f"{HOST[4]}/7000-7009", "--tcp-ports", "7001"]),
+            ("nonsense", "--udp-ports 70000", ["--udp-ports", "70000"]),
             ("PID file", "/nowhere/pid", ["--pid", "/nowhere/pid"])):
         with case(what), bound_in(topo.host, 4, 7777):
             r = call(PASST, "--one-off", "--socket", tmp("fail"), "--pid",
