@@ -298,15 +298,7 @@ def podman_more(e):
            f"{name}: the device goes with it")
     usual_resolvers()
 
-    with case("again"), Container(e) as c:
-        for i in range(5):
-            r = e.pasta("--config-net", "--pid", pidf, *PODMAN, "-t", "none",
-                        "--netns", c.path, *GUEST)
-            if r.returncode or r.out:
-                break
-            os.kill(int(read(pidf)), signal.SIGTERM)
-            wait_for("end", lambda: not alive(int(read(pidf))))
-        silent(r, "podman, rootless-netns, five times the same namespace")
+    at_once(e, pidf)
 
     name = "buildah"
     with case(name), Container(e) as c:
@@ -318,6 +310,29 @@ def podman_more(e):
         pid = new_daemon(before)
         c.remove()
         ends(pid, f"{name}: it ends with the process")
+
+
+def at_once(e, pidf):
+    """Started again and again in the same namespace; each time the very first
+    attempt must find all that there is to find, whichever way it comes."""
+    name = "podman, rootless-netns, again and again"
+    with case(name), Container(e) as c:
+        for v, who in ((v, w) for v in (4, 6) for w in ("remote", "host")):
+            client = getattr(topo, who)
+            to = (HOST if who == "remote" else LOOP)[v]
+            for kind in socket.SOCK_STREAM, socket.SOCK_DGRAM:
+                with bound_in(c.pid, v, 80, kind) as s:
+                    r = e.pasta("--config-net", "--pid", pidf, "-t",
+                                "8080-8080:80-80", "-u", "8080-8080:80-80",
+                                "-T", "none", "-U", "none", "--no-map-gw",
+                                "--quiet", "--netns", c.path, *GUEST)
+                    exchange(client, to, 8080, s, kind)
+                if r.returncode or r.out:
+                    raise RuntimeError(f"{r.returncode} {r.out}")
+                pid = int(read(pidf))
+                os.kill(pid, signal.SIGTERM)
+                wait_for("end", lambda: not alive(pid))
+        ok(True, f"{name}: ready each time")
 
 
 def podman_errors(e):

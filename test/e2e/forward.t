@@ -402,7 +402,8 @@ def passt_forms():
 def freebind():
     late = {4: "10.77.0.9", 6: "fd77::9"}
     specs = [f"{late[4]}/5001", f"[{late[6]}]/5002:6002"]
-    opts = [w for l in "tu" for s in specs for w in (f"-{l}", s)]
+    opts = [w for l in "tu" for s in (*specs, "5003")
+            for w in (f"-{l}", s)]
     for spec in specs:
         r = topo.run_pasta("-t", spec, "--", "true")
         ok(r.returncode == 1 and "Cannot assign" in r.stderr and
@@ -421,6 +422,9 @@ def freebind():
                         w.works(kind, port, target)
                         ok(True, f"--freebind: {NAME[kind]} to {late[v]}, "
                            "added later")
+                        w.works(kind, 5003, 5003)
+                        ok(True, "... and to a port of any address, whose "
+                           "answers come from there")
                     with case("elsewhere"):
                         Way(p, f"r{v}").refused(kind, port, target)
                         ok(True, "... and only there")
@@ -502,6 +506,11 @@ def few_descriptors():
            "Too many open files" in r.stderr,
            f"{o} 1024-65535 with 1000 descriptors: one line",
            f"{r.returncode} {r.stderr[:600]}")
+    r = run(*topo.as_user("sh", "-c", "ulimit -S -n 64; exec \"$@\"", "sh",
+                          topo.program, "-q", "-t", "5001-5200", "--", "true"),
+            check=False, timeout=20, cwd="/")
+    ok(r.returncode == 0 and not r.stderr, "the soft limit is not what counts",
+       r.stderr[:600])
     narrow(10000)
     r = run(*topo.as_user("sh", "-c", "ulimit -n 1000; exec \"$@\"", "sh",
                           topo._program("PASST"), "-q", "-t", "all", "-s",
