@@ -502,8 +502,10 @@ def few_descriptors():
         r = run(*topo.as_user("sh", "-c", "ulimit -n 1000; exec \"$@\"", "sh",
                               prog, "-q", o, "1024-65535", *more),
                 check=False, timeout=20, cwd="/")
-        ok(r.returncode == 1 and r.stderr.count("\n") == 1 and
-           "Too many open files" in r.stderr,
+        # The sanitizers have something to say of a child that exits
+        lines = r.stderr.splitlines()
+        ok(r.returncode == 1 and "Too many open files" in lines[0] and
+           (os.environ.get("DEBUG") or len(lines) == 1),
            f"{o} 1024-65535 with 1000 descriptors: one line",
            f"{r.returncode} {r.stderr[:600]}")
     r = run(*topo.as_user("sh", "-c", "ulimit -S -n 64; exec \"$@\"", "sh",
