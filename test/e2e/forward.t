@@ -306,6 +306,20 @@ def one_family():
             check_rows(p, rows[v])
 
 
+def only6_by_default():
+    """The host's setting for sockets that do not say is not for ours."""
+    knob = "/proc/sys/net/ipv6/bindv6only"
+    topo.in_host("sh", "-c", f"echo 1 >{knob}")
+    try:
+        rows = [ROWS[0], Row("%lo/5111", 5111, "l4 l6"), Row("::/5131", 5131,
+                                                            V6)]
+        with pasta(*options(rows)) as p:
+            note("net.ipv6.bindv6only = 1")
+            check_rows(p, rows)
+    finally:
+        topo.in_host("sh", "-c", f"echo 0 >{knob}")
+
+
 # --- outbound ---
 
 OUT = [
@@ -325,6 +339,13 @@ def outbound():
         for place in "n4", "n6":
             with case(f"{place}: 10 MB"):
                 bulk(p, place, 5220, 5221)
+        for v in 4, 6:
+            w = Way(p, f"n{v}", HOST[v])
+            for kind in TCP, UDP:
+                with case("own address"):
+                    w.refused(kind, 5201, 5201)
+                    ok(True, f"{NAME[kind]}/IPv{v}: of the namespace's own "
+                       "address, the port is closed")
         with case("127.0.0.5"):
             for kind in TCP, UDP:
                 with bound_in(topo.host, kind, 4, 5221, "127.0.0.5") as s, \
@@ -376,6 +397,11 @@ def all_ports():
             with case("pasta"), pasta(*options(ALL[-1])) as p:
                 note("pasta, exclusions only")
                 check_rows(p, ALL[-1])
+        row = Row("~2000-2009", some(1999, 2010), "n4 n6", [2000, 2009, 3000])
+        with case("-T"), topo.pasta("-t", "none", "-u", "none",
+                                    *options([row], "TU")) as p:
+            note("outbound, exclusions only")
+            check_rows(p, [row], ("n4", "n6"))
         for way in ("-t", "192.0.2.1/all"), ("-u", "[2001:db8::1]/all"), \
                 ("-t", "192.0.2.1/~5000"):
             r = run_passt("-f", "-s", tmp("none"), *way)
@@ -574,8 +600,8 @@ topo.resolvers("nameserver 192.0.2.53", "nameserver 2001:db8::53")
 # Every closed port is to be told of
 topo.in_host("sh", "-c", "echo 0 >/proc/sys/net/ipv4/icmp_ratelimit; "
              "echo 0 >/proc/sys/net/ipv6/icmp/ratelimit")
-for part in inbound, one_family, outbound, many, passt_forms, freebind, \
-        in_use, all_ports, few_descriptors:
+for part in inbound, one_family, only6_by_default, outbound, many, \
+        passt_forms, freebind, in_use, all_ports, few_descriptors:
     t = time.monotonic()
     with case(part.__name__):
         part()
