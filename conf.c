@@ -9,8 +9,10 @@
  * callers match on.
  *
  * The line is walked twice: port specifications are late, they can be judged
- * only when the address families are known. What options say together is
- * settled afterwards, so that their order on the line does not matter.
+ * only when the address families are known, and of all options they are most
+ * likely to be wrong, which is to be told in the log file as well. What options
+ * say together is settled in between, so that their order on the line does not
+ * matter.
  */
 #include "conf.h"
 
@@ -462,8 +464,6 @@ void conf_parse(struct conf *c, int argc, char **argv)
 
 	walk(c, argc, argv, false);
 	settle(c);
-	walk(c, argc, argv, true);
-	ports_default(c);
 
 	if (c->mode == MODE_PASTA) {
 		operands(c, argc - optind, argv + optind);
@@ -473,4 +473,10 @@ void conf_parse(struct conf *c, int argc, char **argv)
 		die("'%s': passt takes options only, no other words",
 		    argv[optind]);
 	c->one_off = c->one_off || c->fd >= 0;
+}
+
+void conf_ports(struct conf *c, int argc, char **argv)
+{
+	walk(c, argc, argv, true);
+	ports_default(c);
 }

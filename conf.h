@@ -81,6 +81,10 @@ struct conf {
  */
 void conf_parse(struct conf *c, int argc, char **argv);
 
+/* conf_ports() - Read the port specifications, which conf_parse() left alone:
+ * when their errors can go where all messages go */
+void conf_ports(struct conf *c, int argc, char **argv);
+
 /* conf_version() - Of the program, as --version tells it */
 const char *conf_version(void);
 

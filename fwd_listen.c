@@ -17,6 +17,7 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "log.h"
@@ -203,6 +204,14 @@ static int open_rules(void *arg)
 	return 0;
 }
 
+static unsigned long long descriptors_max(void)
+{
+	struct rlimit lim = { 0, 0 };
+
+	getrlimit(RLIMIT_NOFILE, &lim);
+	return lim.rlim_cur;
+}
+
 /* report() - End the program if what was asked for is not there */
 static void report(const struct job *j)
 {
@@ -220,7 +229,10 @@ static void report(const struct job *j)
 		    strerror(-j->weak_e));
 	if (!j->e)
 		return;
-	any = addr_is_none(&j->rule->addr);
+	if (j->e == -EMFILE)
+		die("Cannot bind %s port %u%s: all %llu descriptors that this process may have are in use, each port takes one: forward fewer, or raise the limit (ulimit -Hn)",
+		    proto, j->port, where, descriptors_max());
+	any = addr_is_none(&j->rule->addr) && !j->rule->v6any;
 	die("Cannot bind %s port %u%s, address %s%s%s: %s", proto, j->port,
 	    where, any ? "any" : addr_str(&j->rule->addr, buf),
 	    *j->rule->ifname ? "%" : "", j->rule->ifname, strerror(-j->e));

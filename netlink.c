@@ -778,6 +778,33 @@ int nl_addr_add(int fd, unsigned index, const struct nl_ifaddr *a)
 	return rc == -EEXIST ? 0 : rc;
 }
 
+static void local_cb(void *arg, uint16_t type, const uint8_t *msg, size_t len)
+{
+	struct rtmsg rtm;
+
+	if (type != RTM_NEWROUTE || len < sizeof(rtm))
+		return;
+	memcpy(&rtm, msg, sizeof(rtm));
+	*(bool *)arg = rtm.rtm_type == RTN_LOCAL;
+}
+
+int nl_addr_live(int fd, unsigned index, const union addr *a)
+{
+	struct rtmsg rtm = { .rtm_family = AF_INET6, .rtm_dst_len = 128 };
+	bool local = false;
+	struct nl_req r;
+	int rc;
+
+	req_init(&r, RTM_GETROUTE, 0, &rtm, sizeof(rtm));
+	req_addr(&r, RTA_DST, a);
+	if (addr_class(a) == ADDR_LINKLOCAL)
+		req_u32(&r, RTA_OIF, index);
+	rc = nl_dump(fd, &r.u.nh, local_cb, &local);
+	if (rc == -ENETUNREACH || rc == -EHOSTUNREACH)
+		return 0;
+	return rc ? rc : local;
+}
+
 static void req_gw(struct nl_req *r, int family, const union addr *gw)
 {
 	struct { uint16_t family; uint8_t a[16]; } via = { AF_INET6, { 0 } };

@@ -130,6 +130,13 @@ int nl_link_no_autoaddr(int fd, unsigned index);
 /* nl_addr_add() - Usable at once, without duplicate detection */
 int nl_addr_add(int fd, unsigned index, const struct nl_ifaddr *a);
 
+/*
+ * nl_addr_live() - Does the kernel take what is sent to IPv6 address @a of link
+ * @index? It has been told to by nl_addr_add(), but gets to it later
+ * Return: 1, 0, or -errno if it does not say
+ */
+int nl_addr_live(int fd, unsigned index, const union addr *a);
+
 /* nl_route_add() - Add @r with its next hops as they are; an equal one that
  * exists is success */
 int nl_route_add(int fd, const struct nl_route *r);

@@ -673,10 +673,11 @@ int main(int argc, char **argv)
 		daemon_fork();
 
 	/* With the caller's rights: files the user named. The log first, so
-	 * that the others' errors are in it, but not emptied before we know
-	 * that no other instance runs with all the same files; and whoever
-	 * sees the PID file can connect already */
+	 * that errors are in it, those of ports as well, but not emptied before
+	 * we know that no other instance runs with all the same files; and
+	 * whoever sees the PID file can connect already */
 	log_file(c);
+	conf_ports(c, argc, argv);
 	if (c->mode == MODE_PASST && c->fd < 0)
 		self.listen_fd = usock_listen(c->socket);
 	log_begin(c);

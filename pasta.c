@@ -41,6 +41,7 @@
 #include <sys/timerfd.h>
 #include <sys/vfs.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "isolation.h"
@@ -61,6 +62,7 @@
 #define CHILD_STACK	(128 * 1024)
 #define ROUTES_MAX	4096
 #define ADDRS_MAX	128
+#define AWAIT_MAX	5000	/* times 0.2 ms */
 #define TXQLEN		16384	/* more than any window of ours, in frames */
 #define LO_INDEX	1	/* in every network namespace */
 
@@ -606,6 +608,25 @@ static void configure_routes(const struct conf *c, enum guest_family f,
 		     f == GUEST_V4 ? "IPv4" : "IPv6", strerror(-rc));
 }
 
+/* The kernel makes IPv6 addresses work in its own time, without duplicate
+ * detection as well: on a busy machine that is some milliseconds later. But
+ * whoever hears that we are ready may send something at once */
+static void await_addrs(int fd, unsigned ifi)
+{
+	static struct nl_ifaddr list[ADDRS_MAX];
+	static const struct timespec wait = { .tv_nsec = 200000 };
+	int n = nl_addrs(fd, AF_INET6, ifi, list, ADDRS_MAX), i = 0, left;
+
+	for (left = AWAIT_MAX; i < n && left; left--) {
+		if (nl_addr_live(fd, ifi, &list[i].addr))
+			i++;
+		else
+			(void)nanosleep(&wait, NULL);
+	}
+	if (i < n)
+		debug("IPv6 addresses in namespace are late");
+}
+
 static void configure_net(struct conf *c, int fd, const struct nl_link *l)
 {
 	int f, rc, host;
@@ -639,6 +660,8 @@ static void configure_net(struct conf *c, int fd, const struct nl_link *l)
 		configure_routes(c, (enum guest_family)f, host, fd, l->index);
 	}
 	close(host);
+	if (c->guest.net[GUEST_V6].on)
+		await_addrs(fd, l->index);
 }
 
 void pasta_configure(struct conf *c)

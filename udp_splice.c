@@ -130,6 +130,18 @@ static bool is_ourselves(const struct side *s)
 			 s->peer_port, &side) && side == 1;
 }
 
+/* is_taken() - Is target side @s, with the address and port that its socket
+ * has, that of another flow? Two forwarded ports may lead to the same one, and
+ * a client who asks at both from one port of its own would look the same there:
+ * the answers would all go to one of the sockets */
+static bool is_taken(const struct side *s)
+{
+	unsigned side;
+
+	return flow_find(IPPROTO_UDP, s->pif, &s->peer, s->peer_port, &s->ours,
+			 s->ours_port, &side) && side == 1;
+}
+
 static void refused(const union flow *f, int e)
 {
 	static unsigned long last;
@@ -144,8 +156,9 @@ static void refused(const union flow *f, int e)
 		     "the port is forwarded both ways" : strerror(e));
 }
 
-/* connect_socket() - A socket for the target side @s; or -errno */
-static int connect_socket(const struct side *s)
+/* connect_socket() - A socket for the target side @s, whose name is entered
+ * there; or -errno */
+static int connect_socket(struct side *s)
 {
 	bool v4 = addr_is4(&s->peer);
 	int fd, rc;
@@ -158,6 +171,7 @@ static int connect_socket(const struct side *s)
 		close(fd);
 		return rc;
 	}
+	own_name(fd, s);
 	return fd;
 }
 
@@ -172,9 +186,13 @@ int udp_splice_open(union flow *f)
 	}
 
 	rc = connect_socket(tgt);
+	if (rc >= 0 && is_taken(tgt)) {
+		close(rc);
+		tgt->ours_port = 0;
+		rc = connect_socket(tgt);
+	}
 	if (rc >= 0) {
 		f->udp.sock[1] = rc;
-		own_name(rc, tgt);
 		rc = ev_add(rc, EPOLLIN, flow_ref(f, EV_UDP, 1));
 	}
 	if (rc) {

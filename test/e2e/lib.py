@@ -142,9 +142,13 @@ def comm(pid):
 
 
 def alive(pid):
-    """Running, and not just waiting to be waited for."""
-    stat = read(f"/proc/{pid}/stat")
-    return bool(stat) and stat.rsplit(")", 1)[1].split()[0] not in "ZX"
+    """Running, any thread of it, and not just waiting to be waited for."""
+    try:
+        tasks = os.listdir(f"/proc/{pid}/task")
+    except OSError:
+        return False
+    stats = [read(f"/proc/{pid}/task/{t}/stat") for t in tasks]
+    return any(s and s.rsplit(")", 1)[1].split()[0] not in "ZX" for s in stats)
 
 
 def children(pid):
@@ -351,6 +355,15 @@ class Topo:
         return run("nsenter", f"--mount=/proc/{self.host}/ns/mnt",
                    *enter(self.host, *argv), **kw)
 
+    def resolvers(self, *lines):
+        """What the host's resolv.conf says (by default it is the machine's,
+        about which no test may know anything)."""
+        with open(tmp("resolv.conf"), "w") as f:
+            f.write("".join(f"{l}\n" for l in lines))
+        if tmp("resolv.conf") not in read(f"/proc/{self.host}/mountinfo"):
+            self.in_host("mount", "--bind", tmp("resolv.conf"),
+                         os.path.realpath("/etc/resolv.conf"))
+
     def as_user(self, *argv):
         """Command line for @argv in the host's namespaces, unprivileged."""
         return ["nsenter", f"--net=/proc/{self.host}/ns/net",
@@ -513,9 +526,14 @@ class PumpGuest:
             self.stop()
             raise
 
-    def configure(self, mtu):
+    def at_once(self):
+        """No advertised addresses, and no waiting for one's own."""
         run(*enter(self.pid, "sh", "-c",
-                   f"echo 0 >/proc/sys/net/ipv6/conf/{self.TAP}/accept_ra"))
+                   f"cd /proc/sys/net/ipv6/conf/{self.TAP}; "
+                   "echo 0 >accept_ra; echo 0 >accept_dad"))
+
+    def configure(self, mtu):
+        self.at_once()
         ip(self.pid, f"link set {self.TAP} mtu {mtu} up")
         ip(self.pid, f"addr add {HOST[4]}/24 dev {self.TAP}")
         ip(self.pid, f"addr add {HOST[6]}/64 dev {self.TAP} nodad")

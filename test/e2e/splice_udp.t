@@ -17,8 +17,11 @@ from lib import *       # noqa: E402
 need_root()
 IN, OUT, SHIFT = 5001, 7001, 1000       # forwarded, and to which port
 LOST = 5050             # forwarded both ways
-PORTS = ("-u", f"{IN}-{IN + 2}:{IN + SHIFT}-{IN + SHIFT + 2},{LOST}",
-         "-U", f"{OUT}-{OUT + 2}:{OUT + SHIFT}-{OUT + SHIFT + 2},{LOST}")
+ONE = 5061              # of these, two lead to one
+PORTS = ("-u", f"{IN}-{IN + 2}:{IN + SHIFT}-{IN + SHIFT + 2},{LOST},"
+         f"{ONE},{ONE + 1}:{ONE}",
+         "-U", f"{OUT}-{OUT + 2}:{OUT + SHIFT}-{OUT + SHIFT + 2},{LOST},"
+         f"{ONE + 10},{ONE + 11}:{ONE + 10}")
 WAYS = [(d, v) for d in ("out", "in") for v in (4, 6)]
 SIZES = (0, 1, 2, 1400, 1472, 1473, 4096, 8900, 32767, 60000, 65507)
 SOL_UDP, UDP_SEGMENT, UDP_GRO = 17, 103, 104
@@ -118,6 +121,17 @@ def source_taken(p, d, v):
                     ask(c2, (LOOP[v], cp), b"b")
             ok(good and port not in [x[1] for x in e.peers] and
                sp not in [x[1] for x in e.peers], name, e.peers)
+
+
+def two_to_one(p, d, v):
+    name = f"{d} IPv{v}: one client, two ports that lead to one"
+    with case(name):
+        port = ONE if d == "in" else ONE + 10
+        sn, cn = (p.guest, topo.host) if d == "in" else (topo.host, p.guest)
+        with Echo(udp_in(sn, v, port=port)), udp_in(cn, v) as c:
+            to = [(LOOP[v], port + i % 2) for i in range(6)]
+            got = [ask(c, t, os.urandom(30), 1) for t in to]
+            ok(got == to, f"{name}: who is asked answers", got)
 
 
 def itself(p, d):
@@ -336,6 +350,7 @@ with topo.pasta(*PORTS) as p:
     for d, v in WAYS:
         echo(p, d, v)
         source_taken(p, d, v)
+        two_to_one(p, d, v)
         many(p, d, v)
         bursts(p, d, v)
         refused(p, d, v)

@@ -27,6 +27,7 @@ static void parse_as(const char *name, const char *line)
 	}
 	argv[argc] = NULL;
 	conf_parse(&c, argc, argv);
+	conf_ports(&c, argc, argv);
 }
 
 static void parse(const char *line)

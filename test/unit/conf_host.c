@@ -337,6 +337,7 @@ static void fill(const char *line)
 		argv[n++] = p;
 	argv[n] = NULL;
 	conf_parse(&c, n, argv);
+	conf_ports(&c, n, argv);
 	host_fill(&c);
 }
 
