@@ -15,6 +15,8 @@ enum splice_flags {			/* of what comes from a side */
 	SF_HUP		= 1U << 3,	/* an end was announced: read up to it */
 	SF_EOF		= 1U << 4,	/* it has sent its last byte */
 	SF_SHUT		= 1U << 5,	/* and the other side was told */
+	SF_FAILED	= 1U << 6,	/* it was reset */
+	SF_URGENT	= 1U << 7,	/* an urgent byte is in the stream */
 };
 
 struct splice_flow {
