@@ -50,11 +50,13 @@ static struct {
 	unsigned	npipes;
 	int		sock[2][SOCKS_MAX];	/* in the namespace; [1]: IPv4 */
 	unsigned	nsocks[2];
+	unsigned	batch;			/* of sockets to make at once */
 	uint8_t		buf[COPY_MAX];
 } store;
 
-void splice_init(void)
+bool splice_release(void)
 {
+	bool any = store.npipes;
 	unsigned v4;
 
 	while (store.npipes) {
@@ -63,9 +65,18 @@ void splice_init(void)
 		close(store.pipe[store.npipes][1]);
 	}
 	for (v4 = 0; v4 < 2; v4++) {
+		any = any || store.nsocks[v4];
 		while (store.nsocks[v4])
 			close(store.sock[v4][--store.nsocks[v4]]);
 	}
+	store.batch = 1;
+	return any;
+}
+
+void splice_init(void)
+{
+	splice_release();
+	store.batch = SOCKS_MAX;
 }
 
 static void exhausted(int e)
@@ -78,12 +89,14 @@ static void exhausted(int e)
 
 /* ------------------------------------------------------------- the store */
 
-/* In the namespace: as many sockets as there is room for */
+/* In the namespace: a batch of sockets. After a shortage of descriptors it is
+ * one at first */
 static int make_socks(void *arg)
 {
-	unsigned v4 = *(const unsigned *)arg;
+	unsigned v4 = *(const unsigned *)arg, n = store.batch;
 
-	while (store.nsocks[v4] < SOCKS_MAX) {
+	store.batch = MIN(n * 2, SOCKS_MAX);
+	while (store.nsocks[v4] < n) {
 		int fd = sock_tcp_open(v4);
 
 		if (fd < 0)
@@ -438,15 +451,23 @@ void splice_resume(union flow *f)
 		move_both(f, 0);
 }
 
+static int connect_target(const struct side *tgt, bool *pending)
+{
+	*pending = true;
+	return tgt->pif == PIF_NS ? connect_ns(tgt) :
+				    sock_tcp_connect(tgt, pending);
+}
+
 void splice_open(union flow *f, int fd)
 {
 	const struct side *tgt = &f->h.side[1];
 	struct splice_flow *s = &f->splice;
-	bool pending = true;
+	bool pending;
 	int i, rc;
 
-	rc = tgt->pif == PIF_NS ? connect_ns(tgt) :
-				  sock_tcp_connect(tgt, &pending);
+	rc = connect_target(tgt, &pending);
+	if ((rc == -EMFILE || rc == -ENFILE) && splice_release())
+		rc = connect_target(tgt, &pending);
 	if (rc < 0) {
 		if (log_shown(LOG_LVL_DEBUG))
 			debug("%s: %s", flow_str(f), strerror(-rc));
