@@ -24,6 +24,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/tcp.h>
+#include <poll.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
@@ -32,6 +34,7 @@
 #include "log.h"
 #include "ns.h"
 #include "sock.h"
+#include "timer.h"
 
 #define EVENTS		(EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLPRI | EPOLLET)
 #define COPY_MAX	(32U << 10)
@@ -40,6 +43,8 @@
 #define PIPE_SMALL	(256 << 10)	/* when he has many already */
 #define PIPE_BYTES	(8U << 20)	/* asked for at once: a slot may hold
 					 * more than one page */
+#define ACK_DELAY	20U		/* ms, about the least of the kernel's */
+#define NOBODY		2		/* neither side */
 #define BUDGET		16		/* rounds per direction and event */
 #define PIPES_MAX	32		/* in store */
 #define PIPES_READY	2		/* from the start */
@@ -211,7 +216,7 @@ static bool took(struct splice_flow *s, unsigned d, ssize_t n)
 {
 	if (n > 0)
 		return true;
-	s->flags[d] &= (uint8_t)~SF_READABLE;
+	s->flags[d] &= (uint16_t)~SF_READABLE;
 	if (!n)
 		s->flags[d] |= SF_EOF;
 	return false;
@@ -249,10 +254,11 @@ static int fill_pipe(struct splice_flow *s, unsigned d)
 	if (n < 0 && errno != EAGAIN)
 		return errno;
 	if (n < (ssize_t)BULK_MIN)
-		s->flags[d] &= (uint8_t)~SF_BULK;
+		s->flags[d] &= (uint16_t)~SF_BULK;
 	/* The end, or an urgent byte ahead of it: recv() will tell */
 	if (!n || !took(s, d, n))
 		return 0;
+	s->spoke = NOBODY;
 	s->inpipe[d] = (uint32_t)n;
 	return flush_pipe(s, d);
 }
@@ -280,6 +286,26 @@ static ssize_t give(int fd, size_t len, int flags)
 	return n < 0 && would_block(errno) ? 0 : n;
 }
 
+/*
+ * After a little from side @d. Whoever writes twice and waits for an answer
+ * then, with Nagle's algorithm on, writes the second time when the first is
+ * acknowledged, and that may take 40 ms: the kernel hopes for an answer for it
+ * to ride on. So those who once paused like that get it at once from then on.
+ */
+static void acknowledge(struct splice_flow *s, unsigned d)
+{
+	uint32_t now = (uint32_t)(clock_now() / MSEC);
+	int on = 1;
+
+	if (s->spoke == d && now - s->spoke_at >= ACK_DELAY)
+		s->flags[d] |= SF_QUICK;
+	s->spoke = (uint8_t)d;
+	s->spoke_at = now;
+	if (s->flags[d] & SF_QUICK)
+		(void)setsockopt(s->sock[d], IPPROTO_TCP, TCP_QUICKACK, &on,
+				 sizeof(on));
+}
+
 /* Socket to socket, what did not fit into the pipe; 0 or an error */
 static int copy(struct splice_flow *s, unsigned d)
 {
@@ -295,13 +321,15 @@ static int copy(struct splice_flow *s, unsigned d)
 	if ((size_t)n == COPY_MAX)
 		s->flags[d] |= SF_BULK;
 	else if (!(s->flags[d] & SF_HUP))
-		s->flags[d] &= (uint8_t)~SF_READABLE;
+		s->flags[d] &= (uint16_t)~SF_READABLE;
 
 	/* If the end has come as well, it is read next, and shutdown() sends
 	 * both in one segment. But a reset would throw away what waits */
 	if ((s->flags[d] & (SF_HUP | SF_FAILED)) == SF_HUP)
 		more = MSG_MORE;
 	sent = give(s->sock[!d], (size_t)n, more);
+	if (sent == n && (size_t)n < COPY_MAX && !more)
+		acknowledge(s, d);
 	if (sent == n)
 		return 0;
 	if (sent < 0)
@@ -330,7 +358,7 @@ static int copy_careful(struct splice_flow *s, unsigned d)
 	if (n < 0 && errno != EAGAIN)
 		return errno;
 	if (!took(s, d, n)) {
-		s->flags[d] &= (uint8_t)~SF_URGENT;
+		s->flags[d] &= (uint16_t)~SF_URGENT;
 		return 0;
 	}
 	sent = give(s->sock[!d], (size_t)n, urgent ? MSG_OOB : 0);
@@ -354,7 +382,7 @@ static int move_some(struct splice_flow *s, unsigned d)
 static int move(union flow *f, unsigned d)
 {
 	struct splice_flow *s = &f->splice;
-	uint8_t *flags = &s->flags[d];
+	uint16_t *flags = &s->flags[d];
 	int i, e = 0;
 
 	if (s->inpipe[d] && !(*flags & SF_BLOCKED))
@@ -412,6 +440,36 @@ static void urgent(struct splice_flow *s, unsigned side)
 	s->flags[side] |= SF_URGENT;
 }
 
+/* What an event says of @side */
+static void note(struct splice_flow *s, unsigned side, uint32_t mask)
+{
+	uint16_t *flags = &s->flags[side];
+
+	if (mask & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR) &&
+	    !(*flags & SF_EOF))
+		*flags |= SF_READABLE;
+	if (mask & (EPOLLRDHUP | EPOLLHUP | EPOLLERR))
+		*flags |= SF_HUP;
+	if (mask & EPOLLERR)
+		*flags |= SF_FAILED;
+	if (mask & EPOLLPRI)
+		urgent(s, side);
+	if (mask & (EPOLLOUT | EPOLLHUP | EPOLLERR))
+		s->flags[!side] &= (uint16_t)~SF_BLOCKED;
+}
+
+/* The target has answered, if only to refuse, which the next read tells; also
+ * if the client's news come first, who may have sent something and reset */
+static bool is_connected(const struct splice_flow *s, unsigned side,
+			 uint32_t mask)
+{
+	struct pollfd p = { .fd = s->sock[1], .events = POLLOUT };
+
+	if (side == 1)
+		return mask & (EPOLLOUT | EPOLLERR);
+	return mask & EPOLLERR && poll(&p, 1, 0) > 0;
+}
+
 void splice_ready(union ev_ref ref, uint32_t mask)
 {
 	union flow *f = flow_at(ref);
@@ -422,29 +480,17 @@ void splice_ready(union ev_ref ref, uint32_t mask)
 		return;
 	s = &f->splice;
 
-	if (mask & EPOLLERR && !s->connected) {
-		fail(f, sock_error(s->sock[side]));
+	if (!s->connected && !is_connected(s, side, mask)) {
+		if (mask & EPOLLERR)
+			fail(f, sock_error(s->sock[side]));
+		else
+			note(s, side, mask);
 		return;
 	}
-	if (mask & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR) &&
-	    !(s->flags[side] & SF_EOF))
-		s->flags[side] |= SF_READABLE;
-	if (mask & (EPOLLRDHUP | EPOLLHUP | EPOLLERR))
-		s->flags[side] |= SF_HUP;
-	if (mask & EPOLLERR)
-		s->flags[side] |= SF_FAILED;
-	if (mask & EPOLLPRI)
-		urgent(s, side);
-	if (mask & (EPOLLOUT | EPOLLHUP | EPOLLERR))
-		s->flags[!side] &= (uint8_t)~SF_BLOCKED;
-	if (!s->connected) {
-		if (side != 1 || !(mask & EPOLLOUT))
-			return;
-		s->connected = true;
-	}
+	s->connected = true;
+	note(s, side, mask);
 	move_both(f, side);
 }
-
 void splice_resume(union flow *f)
 {
 	if (f->h.type == FLOW_SPLICE)
@@ -482,6 +528,7 @@ void splice_open(union flow *f, int fd)
 	s->sock[1] = rc;
 	s->pipe[0][0] = s->pipe[0][1] = s->pipe[1][0] = s->pipe[1][1] = -1;
 	s->connected = !pending;
+	s->spoke = NOBODY;
 	flow_commit(f, FLOW_SPLICE, 0);
 	ev_soon();
 
