@@ -240,7 +240,7 @@ def urgent(p, d):
 
 # --- many that wait ---
 
-def send_all(conns, total):
+def send_all(conns, total, piece):
     """The same to all, whoever takes it -> nothing"""
     data = memoryview(DATA)
     left = {c.fileno(): (c, total) for c in conns}
@@ -252,7 +252,7 @@ def send_all(conns, total):
         for fd, _ in poll.poll():
             c, n = left[fd]
             try:
-                n -= c.send(data[total - n:total])
+                n -= c.send(data[total - n:total - n + min(n, piece)])
             except BlockingIOError:
                 continue
             left[fd] = c, n
@@ -262,7 +262,7 @@ def send_all(conns, total):
                 del left[fd]
 
 
-def asleep(p, d, n, size, name):
+def asleep(p, d, n, size, name, piece=1 << 20, others=True):
     """@n readers sleep while all is under way to them, then read."""
     srv, cli, port = ends(d, p)
     with case(name):
@@ -272,17 +272,18 @@ def asleep(p, d, n, size, name):
             ss = [l.accept()[0] for _ in range(n)]
         for c in cs:
             c.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 65536)
-        tx = Forked(send_all, cs, size)
+        tx = Forked(send_all, cs, size, piece)
         time.sleep(1)
         used = cpu(p.pid)
         time.sleep(1)
         used = cpu(p.pid) - used
         ok(used < 0.1, f"{name}: meanwhile the daemon sleeps", used)
-        c, s = pair(d, p)
-        with c, s:
-            c.sendall(DATA[:100000])
-            ok(recv_all(s, 100000) == DATA[:100000],
-               f"{name}: another one is served")
+        if others:
+            c, s = pair(d, p)
+            with c, s:
+                c.sendall(DATA[:100000])
+                ok(recv_all(s, 100000) == DATA[:100000],
+                   f"{name}: another one is served")
         bad = []
         for s in ss:
             s.settimeout(20)
@@ -306,7 +307,8 @@ def few_descriptors(limit=64, clients=200):
         with topo.pasta(*PORTS) as p:
             for d in "in", "out", "in":
                 shortage(p, d, limit, clients)
-            asleep(p, "out", 18, 1 << 20, "no descriptor left for pipes")
+            asleep(p, "out", 18, 3 << 20, "no descriptor left for pipes",
+                   others=False)
             ok(p.proc.poll() is None, "daemon lives", p.text())
     finally:
         topo.program = program
@@ -369,8 +371,15 @@ with topo.pasta(*PORTS) as p:
         end_behind_data(p, d)
         resets(p, d)
         urgent(p, d)
-    # Each waits in a pipe, and the user may have 64 of that size
-    asleep(p, "in", 100, 2 << 20, "more waiting than pipes to be had")
+    # Each waits in a pipe, and the user may have 64 of that size. So that it
+    # does not wait in the sockets instead:
+    for n in topo.host, p.guest:
+        run(*enter(n, "sh", "-c", """cd /proc/sys/net/ipv4
+            echo 4096 16384 65536 >tcp_wmem
+            echo 4096 65536 131072 >tcp_rmem"""))
+    for piece in 3000, 1 << 20:
+        asleep(p, "in", 100, 2 << 20, "more waiting than pipes to be had, "
+               f"{piece} bytes at once", piece)
     ok(p.proc.poll() is None, "daemon lives", p.text())
     note(p.text())
 few_descriptors()
