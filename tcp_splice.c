@@ -35,6 +35,7 @@
 #include "ns.h"
 #include "sock.h"
 #include "timer.h"
+#include "util.h"
 
 #define EVENTS		(EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLPRI | EPOLLET)
 #define COPY_MAX	(32U << 10)
@@ -48,14 +49,14 @@
 #define BUDGET		16		/* rounds per direction and event */
 #define PIPES_MAX	32		/* in store */
 #define PIPES_READY	2		/* from the start */
-#define SOCKS_MAX	32		/* in store, per family */
+#define SOCKS_MAX	32		/* in store, per family, at most */
 
 static struct {
 	int		pipe[PIPES_MAX][2];
 	unsigned	npipes;
 	int		sock[2][SOCKS_MAX];	/* in the namespace; [1]: IPv4 */
 	unsigned	nsocks[2];
-	unsigned	batch;			/* of sockets to make at once */
+	unsigned	batch, batch_max;	/* of sockets to make at once */
 	uint8_t		buf[COPY_MAX];
 } store;
 
@@ -81,7 +82,7 @@ bool splice_release(void)
 void splice_init(void)
 {
 	splice_release();
-	store.batch = SOCKS_MAX;
+	store.batch = store.batch_max = sock_share(SOCKS_MAX);
 }
 
 static void exhausted(int e)
@@ -100,7 +101,7 @@ static int make_socks(void *arg)
 {
 	unsigned v4 = *(const unsigned *)arg, n = store.batch;
 
-	store.batch = MIN(n * 2, SOCKS_MAX);
+	store.batch = MIN(n * 2, store.batch_max);
 	while (store.nsocks[v4] < n) {
 		int fd = sock_tcp_open(v4);
 
@@ -253,7 +254,7 @@ static int fill_pipe(struct splice_flow *s, unsigned d)
 	while (n < 0 && errno == EINTR);
 	if (n < 0 && errno != EAGAIN)
 		return errno;
-	if (n < (ssize_t)BULK_MIN)
+	if (n >= 0 && n < (ssize_t)BULK_MIN)
 		s->flags[d] &= (uint16_t)~SF_BULK;
 	/* The end, or an urgent byte ahead of it: recv() will tell */
 	if (!n || !took(s, d, n))

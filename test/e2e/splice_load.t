@@ -63,16 +63,16 @@ def send_pattern(s, total, seed):
 
 
 def check_pattern(s, total, seed):
-    """Compare to the end; -> "" or what was wrong"""
-    data, n, buf = pattern(seed), 0, bytearray(BLOCK)
+    """Compare to the end; -> "" or what was wrong first"""
+    data, n, buf, wrong = pattern(seed), 0, bytearray(BLOCK), ""
     view = memoryview(buf)
     while True:
         k = s.recv_into(buf)
         if not k:
-            return "" if n == total else f"{n} of {total} bytes"
+            return wrong or ("" if n == total else f"{n} of {total} bytes")
         at = n % PERIOD
         if view[:k] != data[at:at + k]:
-            return f"damaged within {k} bytes from {n}"
+            wrong = wrong or f"damaged within {k} bytes from {n}"
         n += k
 
 
