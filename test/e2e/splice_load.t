@@ -201,8 +201,8 @@ def p99(srv, cli, port, sport, nodelay, n=1000):
 
 
 def latency(p, d):
-    """A machine that is busy with something else takes part of the blame:
-    what the same costs between two processes without us"""
+    """The best of some rounds; a machine that has other work too is believed
+    that it is not us, within limits: what this is after takes 40 ms"""
     for nodelay in 1, 0:
         name = f"{d}: write, write, read: p99 below 1 ms" + \
                ", with Nagle's algorithm" * (not nodelay)
@@ -215,10 +215,10 @@ def latency(p, d):
                 good = best < 0.001
                 if good:
                     break
-                if not SOAK and direct > 0.001 and best < 3 * direct:
-                    good = True
                 time.sleep(0.2)
-            ok(good, name, f"{best * 1e6:.0f} us; {direct * 1e6:.0f} direct")
+            busy = os.environ.get("DEBUG") or \
+                os.getloadavg()[0] > os.cpu_count()
+            ok(good or (not SOAK and busy and best < 0.005), name, f"{best * 1e6:.0f} us; {direct * 1e6:.0f} direct")
             note(f"{best * 1e6:.0f} us; without us {direct * 1e6:.0f}")
 
 
