@@ -4,6 +4,7 @@
 # make check		all tests (DEBUG=1: of the sanitized build)
 # make DEBUG=1		the same with sanitizers, in build/debug/
 # make static		./passt.static, one file without a loader
+# make soak		10 GiB each way over loopback, while signals interrupt
 # make bench		throughput and latency; BENCH="--impl this=./pasta --impl
 #			that=PATH" compares with others
 # make docs		the manual as text and HTML, in build/; needs mandoc
@@ -170,6 +171,11 @@ check-unit: units all
 	prove -j $(TEST_JOBS) --exec 'timeout -k 5 $(TEST_TIMEOUT)' \
 		test/layers.sh $(UNITBIN)
 
+# What takes a machine without other work, or minutes
+soak: all
+	E2E_SOAK=1 PASTA='$(CURDIR)/$(LINK)' PASST='$(CURDIR)/$(BIN)' \
+	prove -v test/e2e/splice_load.t
+
 bench: all
 	python3 test/bench.py $(BENCH)
 
@@ -215,8 +221,8 @@ uninstall:
 clean:
 	rm -rf build *.o *.d passt pasta qrap passt.static
 
-.PHONY: all static units deps check check-unit bench docs install uninstall
-.PHONY: clean FORCE
+.PHONY: all static units deps check check-unit soak bench docs install
+.PHONY: uninstall clean FORCE
 .SECONDARY:
 .DELETE_ON_ERROR:
 

@@ -266,12 +266,14 @@ static enum fwd_verdict from_namespace(uint8_t proto, const struct side *ini,
 {
 	if (!has_ports(proto) || !ini->peer_port || !port)
 		return FWD_DROP;
-	if (!addr_is_unicast(&ini->peer) &&
-	    addr_class(&ini->peer) != ADDR_UNSPEC)
-		return FWD_DROP;
+	/* Loopback to loopback only. A listener may be reached by another
+	 * address of the namespace as well, or from one: not our business */
+	if (!addr_is_loopback(&ini->peer) ||
+	    (!addr_is_loopback(&ini->ours) &&
+	     addr_class(&ini->ours) != ADDR_UNSPEC))
+		return FWD_REFUSE;
 
-	/* The very address asked for, of 127/8. A client may also reach the
-	 * listener by another address of the namespace: it means nothing here */
+	/* The very address asked for, of 127/8 */
 	tgt->peer = addr_is_loopback(&ini->ours) ? ini->ours :
 						   addr_loopback(&ini->peer);
 	tgt->pif = PIF_HOST;

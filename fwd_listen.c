@@ -35,6 +35,7 @@ static struct {
 	bool v4, v6;			/* families in use */
 	bool no_dev;			/* namespace: bound to loopback addresses
 					 * instead of the device */
+	int last_fd;			/* of the last one opened */
 } table = { .free = NO_SLOT };
 
 static uint8_t proto_of(enum fwd_table t)
@@ -85,6 +86,8 @@ static uint32_t next_slot(void)
 struct job {
 	enum fwd_table	t;
 	unsigned	bound;
+	int		fd_max;		/* no ports that may fail beyond it */
+	unsigned	cut;		/* first port left out for that, or 0 */
 	int		weak_e;		/* of ports that may fail */
 	int		e;		/* of the one that may not: */
 	const struct fwd_rule *rule;
@@ -117,6 +120,7 @@ static int bind_one(enum fwd_table t, const struct fwd_rule *rule,
 		return ret;
 	}
 
+	table.last_fd = fd;
 	if (slot == table.free)
 		table.free = l->next;
 	else
@@ -174,42 +178,79 @@ bool listen_exhausted(int e)
 	       e == -ENOBUFS;
 }
 
-static int open_rules(void *arg)
-{
-	struct job *j = arg;
-	const struct ruleset *rs = fwd_rules(j->t);
-	unsigned i;
-
-	for (i = 0; i < rs->n; i++) {
-		const struct fwd_rule *r = &rs->rule[i];
-		uint32_t port;
-
-		for (port = r->first; port <= r->last; port++) {
-			int e = open_one(j->t, r, (in_port_t)port);
-
-			/* Best effort is no excuse for what is not a matter
-			 * of the one port */
-			if (!e) {
-				j->bound++;
-			} else if (!r->weak || listen_exhausted(e)) {
-				j->rule = r;
-				j->port = (in_port_t)port;
-				j->e = e;
-				return 0;
-			} else {
-				j->weak_e = e;
-			}
-		}
-	}
-	return 0;
-}
-
 static unsigned long long descriptors_max(void)
 {
 	struct rlimit lim = { 0, 0 };
 
 	getrlimit(RLIMIT_NOFILE, &lim);
 	return lim.rlim_cur;
+}
+
+static bool has_weak(enum fwd_table t)
+{
+	const struct ruleset *rs = fwd_rules(t);
+	unsigned i;
+
+	for (i = 0; i < rs->n; i++)
+		if (rs->rule[i].weak)
+			return true;
+	return false;
+}
+
+/* Where "all" ends if descriptors are few: connections need some as well, and
+ * so do the other tables with such rules */
+static int weak_max(enum fwd_table t)
+{
+	long long most = (long long)(descriptors_max() / 4 * 3);
+	int others = 0;
+
+	while (++t < FWD_TABLES)
+		others += has_weak(t);
+	return table.last_fd +
+	       (int)(MAX(most - table.last_fd, 0) / (others + 1));
+}
+
+/* One port; false if no more are to be opened */
+static bool open_port(struct job *j, const struct fwd_rule *r, in_port_t port)
+{
+	int e;
+
+	if (r->weak && table.last_fd >= j->fd_max && j->bound) {
+		j->cut = port;
+		return false;
+	}
+	e = open_one(j->t, r, port);
+	if (!e) {
+		j->bound++;
+	} else if (!r->weak || listen_exhausted(e)) {
+		/* Best effort is no excuse for what is not a matter of the one
+		 * port */
+		j->rule = r;
+		j->port = port;
+		j->e = e;
+		return false;
+	} else {
+		j->weak_e = e;
+	}
+	return true;
+}
+
+static int open_rules(void *arg)
+{
+	struct job *j = arg;
+	const struct ruleset *rs = fwd_rules(j->t);
+	unsigned i;
+
+	j->fd_max = weak_max(j->t);
+	for (i = 0; i < rs->n; i++) {
+		const struct fwd_rule *r = &rs->rule[i];
+		uint32_t port;
+
+		for (port = r->first; port <= r->last; port++)
+			if (!open_port(j, r, (in_port_t)port))
+				return 0;
+	}
+	return 0;
 }
 
 /* report() - End the program if what was asked for is not there */
@@ -224,6 +265,9 @@ static void report(const struct job *j)
 	if (ns && table.no_dev)
 		warn("Cannot bind to device lo in the namespace: listening on "
 		     "127.0.0.1 and ::1 only");
+	if (j->cut)
+		warn("Not forwarding %s ports from %u on%s: each takes a descriptor, of which this process may have %llu (ulimit -Hn)",
+		     proto, j->cut, where, descriptors_max());
 	if (j->weak_e && !j->bound && !j->e)
 		die("Cannot bind any %s port%s: %s", proto, where,
 		    strerror(-j->weak_e));

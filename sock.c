@@ -18,6 +18,7 @@
 #include <netinet/tcp.h>
 #include <netinet/udp.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -434,6 +435,15 @@ void sock_name(int fd, union addr *a)
 
 	if (!getsockname(fd, &sa.sa, &len) && addr_from_sa(&sa, &name, &port))
 		*a = name;
+}
+
+unsigned sock_share(unsigned most)
+{
+	struct rlimit r;
+
+	if (getrlimit(RLIMIT_NOFILE, &r))
+		return 1;
+	return (unsigned)MAX(MIN(r.rlim_cur / 64, most), 1U);
 }
 
 int sock_error(int fd)

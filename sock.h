@@ -83,6 +83,10 @@ int sock_listen(uint8_t proto, const struct fwd_rule *rule, in_port_t port,
 /* sock_name() - The local address of a socket; @a stays if it has none */
 void sock_name(int fd, union addr *a);
 
+/* sock_share() - How many descriptors one may keep in store, up to @most: a
+ * small share of those that the process may have, and one at least */
+unsigned sock_share(unsigned most);
+
 /* sock_error() - Take the pending error of a socket; 0 if none */
 int sock_error(int fd);
 

@@ -377,7 +377,8 @@ void tcp_accept_ready(union ev_ref ref, uint32_t mask)
 		if (fd >= 0) {
 			accepted(l, fd, &sa);
 		} else if (errno == EMFILE || errno == ENFILE) {
-			shed(l->fd);
+			if (!splice_release())
+				shed(l->fd);
 		} else if (errno == EAGAIN) {
 			break;
 		}

@@ -7,7 +7,9 @@
  * instead, without looking at them, until little comes again. A pipe is lent
  * from a store for just as long as bytes wait in it, so idle connections cost
  * two sockets and nothing else. It is only filled when empty: that it has no
- * room never has to be told from a socket that has no data.
+ * room never has to be told from a socket that has no data. When there is no
+ * pipe, or a tiny one, which the kernel gives to users who have many, what
+ * cannot be sent on at once is left where it is: slower, but nobody is refused.
  *
  * Both directions are one function, move(), indexed by the side that sends.
  * Sockets are watched edge-triggered, with one epoll_ctl() in their life. What
@@ -22,36 +24,45 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/tcp.h>
+#include <poll.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "log.h"
 #include "ns.h"
 #include "sock.h"
+#include "timer.h"
+#include "util.h"
 
-#define EVENTS		(EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET)
+#define EVENTS		(EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLPRI | EPOLLET)
 #define COPY_MAX	(32U << 10)
 #define BULK_MIN	(16U << 10)	/* less than this: copy the next */
 #define PIPE_SIZE	(1 << 20)	/* all that an ordinary user may have */
 #define PIPE_SMALL	(256 << 10)	/* when he has many already */
 #define PIPE_BYTES	(8U << 20)	/* asked for at once: a slot may hold
 					 * more than one page */
+#define ACK_DELAY	20U		/* ms, about the least of the kernel's */
+#define NOBODY		2		/* neither side */
 #define BUDGET		16		/* rounds per direction and event */
 #define PIPES_MAX	32		/* in store */
 #define PIPES_READY	2		/* from the start */
-#define SOCKS_MAX	32		/* in store, per family */
+#define SOCKS_MAX	32		/* in store, per family, at most */
 
 static struct {
 	int		pipe[PIPES_MAX][2];
 	unsigned	npipes;
 	int		sock[2][SOCKS_MAX];	/* in the namespace; [1]: IPv4 */
 	unsigned	nsocks[2];
+	unsigned	batch, batch_max;	/* of sockets to make at once */
 	uint8_t		buf[COPY_MAX];
 } store;
 
-void splice_init(void)
+bool splice_release(void)
 {
+	bool any = store.npipes;
 	unsigned v4;
 
 	while (store.npipes) {
@@ -60,9 +71,18 @@ void splice_init(void)
 		close(store.pipe[store.npipes][1]);
 	}
 	for (v4 = 0; v4 < 2; v4++) {
+		any = any || store.nsocks[v4];
 		while (store.nsocks[v4])
 			close(store.sock[v4][--store.nsocks[v4]]);
 	}
+	store.batch = 1;
+	return any;
+}
+
+void splice_init(void)
+{
+	splice_release();
+	store.batch = store.batch_max = sock_share(SOCKS_MAX);
 }
 
 static void exhausted(int e)
@@ -75,12 +95,14 @@ static void exhausted(int e)
 
 /* ------------------------------------------------------------- the store */
 
-/* In the namespace: as many sockets as there is room for */
+/* In the namespace: a batch of sockets. After a shortage of descriptors it is
+ * one at first */
 static int make_socks(void *arg)
 {
-	unsigned v4 = *(const unsigned *)arg;
+	unsigned v4 = *(const unsigned *)arg, n = store.batch;
 
-	while (store.nsocks[v4] < SOCKS_MAX) {
+	store.batch = MIN(n * 2, store.batch_max);
+	while (store.nsocks[v4] < n) {
 		int fd = sock_tcp_open(v4);
 
 		if (fd < 0)
@@ -109,24 +131,6 @@ static int connect_ns(const struct side *s)
 	return fd;
 }
 
-static bool pipe_take(int p[2])
-{
-	if (p[0] >= 0)
-		return true;
-	if (store.npipes) {
-		memcpy(p, store.pipe[--store.npipes], sizeof(*store.pipe));
-		return true;
-	}
-	if (pipe2(p, O_NONBLOCK | O_CLOEXEC)) {
-		exhausted(errno);
-		p[0] = p[1] = -1;
-		return false;
-	}
-	if (fcntl(p[1], F_SETPIPE_SZ, PIPE_SIZE) < 0)
-		(void)fcntl(p[1], F_SETPIPE_SZ, PIPE_SMALL);
-	return true;
-}
-
 static void pipe_give(int p[2], bool empty)
 {
 	if (p[0] < 0)
@@ -138,6 +142,27 @@ static void pipe_give(int p[2], bool empty)
 		close(p[1]);
 	}
 	p[0] = p[1] = -1;
+}
+
+/* pipe_take() - One that is empty, and holds COPY_MAX at least */
+static bool pipe_take(int p[2])
+{
+	if (p[0] >= 0)
+		return true;
+	if (store.npipes) {
+		memcpy(p, store.pipe[--store.npipes], sizeof(*store.pipe));
+		return true;
+	}
+	if (pipe2(p, O_NONBLOCK | O_CLOEXEC)) {
+		p[0] = p[1] = -1;
+		return false;
+	}
+	if (fcntl(p[1], F_SETPIPE_SZ, PIPE_SIZE) >= 0 ||
+	    fcntl(p[1], F_SETPIPE_SZ, PIPE_SMALL) >= 0 ||
+	    fcntl(p[1], F_GETPIPE_SZ) >= (int)COPY_MAX)
+		return true;
+	pipe_give(p, false);
+	return false;
 }
 
 void splice_prepare(void)
@@ -192,7 +217,7 @@ static bool took(struct splice_flow *s, unsigned d, ssize_t n)
 {
 	if (n > 0)
 		return true;
-	s->flags[d] &= (uint8_t)~SF_READABLE;
+	s->flags[d] &= (uint16_t)~SF_READABLE;
 	if (!n)
 		s->flags[d] |= SF_EOF;
 	return false;
@@ -223,31 +248,71 @@ static int fill_pipe(struct splice_flow *s, unsigned d)
 {
 	ssize_t n;
 
-	if (!pipe_take(s->pipe[d]))
-		return EMFILE;
 	do
 		n = splice(s->sock[d], NULL, s->pipe[d][1], NULL, PIPE_BYTES,
 			   SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
 	while (n < 0 && errno == EINTR);
 	if (n < 0 && errno != EAGAIN)
 		return errno;
-	if (!took(s, d, n))
+	if (n >= 0 && n < (ssize_t)BULK_MIN)
+		s->flags[d] &= (uint16_t)~SF_BULK;
+	/* The end, or an urgent byte ahead of it: recv() will tell */
+	if (!n || !took(s, d, n))
 		return 0;
+	s->spoke = NOBODY;
 	s->inpipe[d] = (uint32_t)n;
-	if ((size_t)n < BULK_MIN)
-		s->flags[d] &= (uint8_t)~SF_BULK;
 	return flush_pipe(s, d);
+}
+
+/* Up to @len bytes into the buffer; as recv() */
+static ssize_t take(int fd, size_t len, int flags)
+{
+	ssize_t n;
+
+	do
+		n = recv(fd, store.buf, len, MSG_DONTWAIT | flags);
+	while (n < 0 && errno == EINTR);
+	return n;
+}
+
+/* The buffer to a socket; bytes taken, or -1 with errno */
+static ssize_t give(int fd, size_t len, int flags)
+{
+	ssize_t n;
+
+	do
+		n = send(fd, store.buf, len,
+			 MSG_DONTWAIT | MSG_NOSIGNAL | flags);
+	while (n < 0 && errno == EINTR);
+	return n < 0 && would_block(errno) ? 0 : n;
+}
+
+/*
+ * After a little from side @d. Whoever writes twice and waits for an answer
+ * then, with Nagle's algorithm on, writes the second time when the first is
+ * acknowledged, and that may take 40 ms: the kernel hopes for an answer for it
+ * to ride on. So those who once paused like that get it at once from then on.
+ */
+static void acknowledge(struct splice_flow *s, unsigned d)
+{
+	uint32_t now = (uint32_t)(clock_now() / MSEC);
+	int on = 1;
+
+	if (s->spoke == d && now - s->spoke_at >= ACK_DELAY)
+		s->flags[d] |= SF_QUICK;
+	s->spoke = (uint8_t)d;
+	s->spoke_at = now;
+	if (s->flags[d] & SF_QUICK)
+		(void)setsockopt(s->sock[d], IPPROTO_TCP, TCP_QUICKACK, &on,
+				 sizeof(on));
 }
 
 /* Socket to socket, what did not fit into the pipe; 0 or an error */
 static int copy(struct splice_flow *s, unsigned d)
 {
-	ssize_t n, sent;
-	int more;
+	ssize_t n = take(s->sock[d], COPY_MAX, 0), sent;
+	int more = 0;
 
-	do
-		n = recv(s->sock[d], store.buf, COPY_MAX, MSG_DONTWAIT);
-	while (n < 0 && errno == EINTR);
 	if (n < 0 && errno != EAGAIN)
 		return errno;
 	if (!took(s, d, n))
@@ -257,65 +322,96 @@ static int copy(struct splice_flow *s, unsigned d)
 	if ((size_t)n == COPY_MAX)
 		s->flags[d] |= SF_BULK;
 	else if (!(s->flags[d] & SF_HUP))
-		s->flags[d] &= (uint8_t)~SF_READABLE;
+		s->flags[d] &= (uint16_t)~SF_READABLE;
 
 	/* If the end has come as well, it is read next, and shutdown() sends
-	 * both in one segment */
-	more = s->flags[d] & SF_HUP ? MSG_MORE : 0;
-	do
-		sent = send(s->sock[!d], store.buf, (size_t)n,
-			    MSG_DONTWAIT | MSG_NOSIGNAL | more);
-	while (sent < 0 && errno == EINTR);
+	 * both in one segment. But a reset would throw away what waits */
+	if ((s->flags[d] & (SF_HUP | SF_FAILED)) == SF_HUP)
+		more = MSG_MORE;
+	sent = give(s->sock[!d], (size_t)n, more);
+	if (sent == n && (size_t)n < COPY_MAX && !more)
+		acknowledge(s, d);
 	if (sent == n)
 		return 0;
-	if (sent < 0 && !would_block(errno))
+	if (sent < 0)
 		return errno;
 
-	sent = sent < 0 ? 0 : sent;
-	if (!pipe_take(s->pipe[d]))
-		return EMFILE;
 	s->inpipe[d] = (uint32_t)(n - sent);
 	if (write(s->pipe[d][1], store.buf + sent, (size_t)(n - sent)) !=
-	    n - sent) {
-		/* A pipe of the smallest size: the user has too many */
-		exhausted(ENOBUFS);
+	    n - sent)
 		return ENOBUFS;
-	}
 	return flush_pipe(s, d);
+}
+
+/*
+ * copy_careful() - The same without a pipe, so only what the other socket
+ * takes is taken from this one; or around an urgent byte, before which reads
+ * stop, short or not, and which goes on as one; 0 or an error
+ */
+static int copy_careful(struct splice_flow *s, unsigned d)
+{
+	int urgent = 0;
+	ssize_t n, sent;
+
+	if (s->flags[d] & SF_URGENT)
+		(void)ioctl(s->sock[d], SIOCATMARK, &urgent);
+	n = take(s->sock[d], urgent ? 1 : COPY_MAX, MSG_PEEK);
+	if (n < 0 && errno != EAGAIN)
+		return errno;
+	if (!took(s, d, n)) {
+		s->flags[d] &= (uint16_t)~SF_URGENT;
+		return 0;
+	}
+	sent = give(s->sock[!d], (size_t)n, urgent ? MSG_OOB : 0);
+	if (sent < 0)
+		return errno;
+	if (!sent)
+		s->flags[d] |= SF_BLOCKED;
+	else if (take(s->sock[d], (size_t)sent, MSG_TRUNC) != sent)
+		return EIO;
+	return 0;
+}
+
+static int move_some(struct splice_flow *s, unsigned d)
+{
+	if (s->flags[d] & SF_URGENT || !pipe_take(s->pipe[d]))
+		return copy_careful(s, d);
+	return s->flags[d] & SF_BULK ? fill_pipe(s, d) : copy(s, d);
 }
 
 /* Move what side @d sent, and its end; 0 or an error */
 static int move(union flow *f, unsigned d)
 {
 	struct splice_flow *s = &f->splice;
-	uint8_t *flags = &s->flags[d];
+	uint16_t *flags = &s->flags[d];
 	int i, e = 0;
 
-	if (*flags & SF_BLOCKED)
-		return 0;
-	if (s->inpipe[d])
+	if (s->inpipe[d] && !(*flags & SF_BLOCKED))
 		e = flush_pipe(s, d);
-	for (i = 0; !e && !s->inpipe[d] && *flags & SF_READABLE; i++) {
+	for (i = 0; !e && (*flags & (SF_READABLE | SF_BLOCKED)) == SF_READABLE;
+	     i++) {
 		if (i == BUDGET) {
 			flow_wake(f);
-			break;
+			return 0;
 		}
-		e = *flags & SF_BULK ? fill_pipe(s, d) : copy(s, d);
+		e = move_some(s, d);
 	}
+	if (!s->inpipe[d])
+		pipe_give(s->pipe[d], true);
 	if (e)
 		return e;
-	if (s->inpipe[d])
-		return 0;
-	pipe_give(s->pipe[d], true);
 
-	if ((*flags & (SF_EOF | SF_SHUT)) == SF_EOF) {
+	if (!s->inpipe[d] && (*flags & (SF_EOF | SF_SHUT)) == SF_EOF) {
 		*flags |= SF_SHUT;
 		/* With both ends done, close() says the same */
 		if (!(s->flags[!d] & SF_SHUT) &&
 		    shutdown(s->sock[!d], SHUT_WR))
 			return errno;
 	}
-	return 0;
+
+	/* Reset by its peer. What could be sent on was, for the rest it is too
+	 * late: nobody shall wait for a reader who does not read */
+	return *flags & SF_FAILED ? ECONNRESET : 0;
 }
 
 /* Both directions, that of @first before the other */
@@ -335,6 +431,46 @@ static void move_both(union flow *f, unsigned first)
 
 /* ------------------------------------------------------------- events */
 
+/* An urgent byte shall stay in its place in the stream */
+static void urgent(struct splice_flow *s, unsigned side)
+{
+	int on = 1;
+
+	(void)setsockopt(s->sock[side], SOL_SOCKET, SO_OOBINLINE, &on,
+			 sizeof(on));
+	s->flags[side] |= SF_URGENT;
+}
+
+/* What an event says of @side */
+static void note(struct splice_flow *s, unsigned side, uint32_t mask)
+{
+	uint16_t *flags = &s->flags[side];
+
+	if (mask & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR) &&
+	    !(*flags & SF_EOF))
+		*flags |= SF_READABLE;
+	if (mask & (EPOLLRDHUP | EPOLLHUP | EPOLLERR))
+		*flags |= SF_HUP;
+	if (mask & EPOLLERR)
+		*flags |= SF_FAILED;
+	if (mask & EPOLLPRI)
+		urgent(s, side);
+	if (mask & (EPOLLOUT | EPOLLHUP | EPOLLERR))
+		s->flags[!side] &= (uint16_t)~SF_BLOCKED;
+}
+
+/* The target has answered, if only to refuse, which the next read tells; also
+ * if the client's news come first, who may have sent something and reset */
+static bool is_connected(const struct splice_flow *s, unsigned side,
+			 uint32_t mask)
+{
+	struct pollfd p = { .fd = s->sock[1], .events = POLLOUT };
+
+	if (side == 1)
+		return mask & (EPOLLOUT | EPOLLERR);
+	return mask & EPOLLERR && poll(&p, 1, 0) > 0;
+}
+
 void splice_ready(union ev_ref ref, uint32_t mask)
 {
 	union flow *f = flow_at(ref);
@@ -345,41 +481,40 @@ void splice_ready(union ev_ref ref, uint32_t mask)
 		return;
 	s = &f->splice;
 
-	/* An error with nothing more to read, which would return it */
-	if (mask & EPOLLERR && (!s->connected || s->flags[side] & SF_EOF)) {
-		fail(f, sock_error(s->sock[side]));
+	if (!s->connected && !is_connected(s, side, mask)) {
+		if (mask & EPOLLERR)
+			fail(f, sock_error(s->sock[side]));
+		else
+			note(s, side, mask);
 		return;
 	}
-	if (mask & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR) &&
-	    !(s->flags[side] & SF_EOF))
-		s->flags[side] |= SF_READABLE;
-	if (mask & (EPOLLRDHUP | EPOLLHUP | EPOLLERR))
-		s->flags[side] |= SF_HUP;
-	if (mask & (EPOLLOUT | EPOLLHUP | EPOLLERR))
-		s->flags[!side] &= (uint8_t)~SF_BLOCKED;
-	if (!s->connected) {
-		if (side != 1 || !(mask & EPOLLOUT))
-			return;
-		s->connected = true;
-	}
+	s->connected = true;
+	note(s, side, mask);
 	move_both(f, side);
 }
-
 void splice_resume(union flow *f)
 {
 	if (f->h.type == FLOW_SPLICE)
 		move_both(f, 0);
 }
 
+static int connect_target(const struct side *tgt, bool *pending)
+{
+	*pending = true;
+	return tgt->pif == PIF_NS ? connect_ns(tgt) :
+				    sock_tcp_connect(tgt, pending);
+}
+
 void splice_open(union flow *f, int fd)
 {
 	const struct side *tgt = &f->h.side[1];
 	struct splice_flow *s = &f->splice;
-	bool pending = true;
+	bool pending;
 	int i, rc;
 
-	rc = tgt->pif == PIF_NS ? connect_ns(tgt) :
-				  sock_tcp_connect(tgt, &pending);
+	rc = connect_target(tgt, &pending);
+	if ((rc == -EMFILE || rc == -ENFILE) && splice_release())
+		rc = connect_target(tgt, &pending);
 	if (rc < 0) {
 		if (log_shown(LOG_LVL_DEBUG))
 			debug("%s: %s", flow_str(f), strerror(-rc));
@@ -394,6 +529,7 @@ void splice_open(union flow *f, int fd)
 	s->sock[1] = rc;
 	s->pipe[0][0] = s->pipe[0][1] = s->pipe[1][0] = s->pipe[1][1] = -1;
 	s->connected = !pending;
+	s->spoke = NOBODY;
 	flow_commit(f, FLOW_SPLICE, 0);
 	ev_soon();
 

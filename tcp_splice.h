@@ -8,6 +8,7 @@
 #ifndef TCP_SPLICE_H
 #define TCP_SPLICE_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "ev.h"
@@ -15,6 +16,10 @@
 
 /* splice_init() - No pipes or sockets in store (start, and between tests) */
 void splice_init(void);
+
+/* splice_release() - Descriptors have run out: close what is in store. Return:
+ * whether that was anything */
+bool splice_release(void);
 
 /* splice_prepare() - Splicing may be needed: put the first pipes in store. The
  * kernel limits pages in pipes per user, so later there may only be small ones */

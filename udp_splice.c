@@ -30,7 +30,7 @@
 #include "sock.h"
 #include "util.h"
 
-#define SOCKS_MAX	16		/* in store, per family */
+#define SOCKS_MAX	16		/* in store, per family, at most */
 
 /* A datagram, or several that the kernel had joined, has less than 64 KiB.
  * Not quite a power of two, or all would begin in the same lines of caches */
@@ -41,6 +41,7 @@ static struct {
 	struct iovec	iov[TAP_BATCH];
 	int		sock[2][SOCKS_MAX];	/* in the namespace; [1]: IPv4 */
 	unsigned	nsocks[2];
+	unsigned	batch;			/* of sockets to make at once */
 } store;
 
 void udp_splice_init(void)
@@ -51,6 +52,7 @@ void udp_splice_init(void)
 		while (store.nsocks[v4])
 			close(store.sock[v4][--store.nsocks[v4]]);
 	}
+	store.batch = sock_share(SOCKS_MAX);
 	if (store.arena)
 		return;
 
@@ -79,12 +81,12 @@ int udp_splice_slots(struct tap_slot *s, unsigned max)
 
 /* ------------------------------------------------------------- the socket */
 
-/* In the namespace: as many sockets as there is room for */
+/* In the namespace: a batch of sockets */
 static int make_socks(void *arg)
 {
 	unsigned v4 = *(const unsigned *)arg;
 
-	while (store.nsocks[v4] < SOCKS_MAX) {
+	while (store.nsocks[v4] < store.batch) {
 		int fd = sock_udp_open(v4);
 
 		if (fd < 0)

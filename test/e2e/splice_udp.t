@@ -27,8 +27,10 @@ SIZES = (0, 1, 2, 1400, 1472, 1473, 4096, 8900, 32767, 60000, 65507)
 SOL_UDP, UDP_SEGMENT, UDP_GRO = 17, 103, 104
 
 
-def udp_in(pid, v=4, addr=None, port=0, timeout=2):
+def udp_in(pid, v=4, addr=None, port=0, timeout=2, v6only=False):
     s = socket_in(pid, v, socket.SOCK_DGRAM)
+    if v6only:
+        s.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
     s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 8 << 20)
     s.bind((addr or ANY[v], port))
     s.settimeout(timeout)
@@ -345,6 +347,36 @@ def taken():
         stop(n)
 
 
+def few_descriptors(clients=80):
+    name = f"64 descriptors, {clients} clients"
+    wrap = tmp("few")
+    with open(wrap, "w") as f:
+        f.write(f'#!/bin/sh\nulimit -n 64\nexec {topo.program} "$@"\n')
+    os.chmod(wrap, 0o755)
+    program, topo.program = topo.program, wrap
+    with case(name), topo.pasta(*PORTS) as p:
+        free = 64 - len(os.listdir(f"/proc/{p.pid}/fd"))
+        sn, sp, cn, cp = ends("in", p)
+        with Echo(udp_in(sn, 4, port=sp)) as e:
+            # What is kept for IPv6, and for TCP, must not be in the way
+            with Echo(udp_in(sn, 6, port=sp, v6only=True)), udp_in(cn, 6) as c:
+                ask(c, (LOOP[6], cp), b"other")
+            cs = [udp_in(cn, 4, timeout=0.05) for _ in range(clients)]
+            served = [c for c in cs if ask(c, (LOOP[4], cp), b"first", 1)]
+            ok(free - 6 <= len(served) <= free, f"{name}: as many are served",
+               f"{len(served)}, {free} free")
+            used = cpu(p.pid)
+            time.sleep(0.5)
+            used = cpu(p.pid) - used
+            ok(used < 0.05, f"{name}: no spinning", used)
+            bad = [c for c in served if not ask(c, (LOOP[4], cp), b"again")]
+            ok(not bad, f"{name}: those served go on", len(bad))
+            for c in cs:
+                c.close()
+        ok(p.proc.poll() is None, f"{name}: daemon lives", p.text())
+    topo.program = program
+
+
 topo = Topo()
 with topo.pasta(*PORTS) as p:
     for d, v in WAYS:
@@ -364,5 +396,6 @@ with topo.pasta(*PORTS) as p:
     ok(p.proc.poll() is None, "daemon lives", p.text())
     note(p.text())
 options()
+few_descriptors()
 taken()
 done()

@@ -221,11 +221,13 @@ int main(void)
 
 	follow();
 
-	group("out of descriptors is no best effort");
+	group("out of descriptors: an error, but some are enough of \"all\"");
 	getrlimit(RLIMIT_NOFILE, &old);
 	low = (struct rlimit){ (rlim_t)fd + 4, old.rlim_max };
 	setrlimit(RLIMIT_NOFILE, &low);
 	set_rules(FWD_TCP_IN, 20001, 20100, 20001, true);
+	EXPECT_EQ(outcome(), 42);
+	set_rules(FWD_TCP_IN, 20001, 20100, 20001, false);
 	EXPECT_EQ(outcome(), 1);
 	setrlimit(RLIMIT_NOFILE, &old);
 

@@ -334,6 +334,16 @@ int main(void)
 	EXPECT_EQ(sock_udp_connect(&s), -EMFILE);
 	setrlimit(RLIMIT_NOFILE, &old);
 
+	group("a share of the descriptors, to keep in store");
+	EXPECT_EQ(sock_share(1), 1);
+	low.rlim_cur = 640;
+	EXPECT(low.rlim_max < 640 || !setrlimit(RLIMIT_NOFILE, &low));
+	EXPECT(low.rlim_max < 640 || sock_share(32) == 10);
+	low.rlim_cur = 63;
+	EXPECT(!setrlimit(RLIMIT_NOFILE, &low));
+	EXPECT_EQ(sock_share(32), 1);
+	setrlimit(RLIMIT_NOFILE, &old);
+
 	group("nothing left open");
 	next = dup(0);
 	EXPECT_EQ(next, fd + 1);

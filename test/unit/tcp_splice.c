@@ -2,7 +2,7 @@
 /*
  * tcp_splice.c - spliced pairs on loopback, with system calls that come up
  * short, and sockets of another namespace without any privilege
- * link: -Wl,--wrap=splice,--wrap=send,--wrap=recv,--wrap=pipe2,--wrap=write
+ * link: -Wl,--wrap=splice,--wrap=send,--wrap=recv,--wrap=pipe2,--wrap=fcntl
  */
 #include "tcp_splice.h"
 
@@ -12,6 +12,7 @@
 #include <net/if.h>
 #include <poll.h>
 #include <sched.h>
+#include <stdarg.h>
 #include <stdint.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
@@ -95,22 +96,38 @@ ssize_t __wrap_recv(int fd, void *p, size_t n, int flags)
 	return __real_recv(fd, p, n, flags);
 }
 
+int __real_fcntl(int fd, int cmd, ...);
+int __wrap_fcntl(int fd, int cmd, ...);
+int __wrap_fcntl(int fd, int cmd, ...)
+{
+	va_list ap;
+	long v;
+
+	va_start(ap, cmd);
+	v = va_arg(ap, long);
+	va_end(ap);
+	if (bad.small_pipe && cmd == F_SETPIPE_SZ) {
+		errno = EPERM;
+		return -1;
+	}
+	return __real_fcntl(fd, cmd, v);
+}
+
+/* Two pages are what an ordinary user gets who has too much in pipes */
 int __real_pipe2(int p[2], int flags);
 int __wrap_pipe2(int p[2], int flags);
 int __wrap_pipe2(int p[2], int flags)
 {
+	int rc;
+
 	if (bad.no_pipe) {
 		errno = EMFILE;
 		return -1;
 	}
-	return __real_pipe2(p, flags);
-}
-
-ssize_t __real_write(int fd, const void *p, size_t n);
-ssize_t __wrap_write(int fd, const void *p, size_t n);
-ssize_t __wrap_write(int fd, const void *p, size_t n)
-{
-	return __real_write(fd, p, bad.small_pipe && n > 1 ? n / 2 : n);
+	rc = __real_pipe2(p, flags);
+	if (!rc && bad.small_pipe)
+		__real_fcntl(p[0], F_SETPIPE_SZ, 8192L);
+	return rc;
 }
 
 /* ------------------------------------------------------------------------ */
@@ -403,28 +420,27 @@ static bool stuff(int c, size_t piece)
 
 static void short_of_pipes(void)
 {
-	int c, s;
+	int c, s, i;
 
-	group("no pipe: reset");
-	splice_init();
-	bad.no_pipe = true;
-	pair(&c, &s);
-	EXPECT_EQ(__real_send(c, "x", 1, 0), 1);
-	EXPECT_EQ(get(s), 1);			/* needs none */
-	EXPECT(stuff(c, 1 << 20));
-	bad.no_pipe = false;
-	close(c);
-	close(s);
-	leak_free();
-
-	group("a pipe too small for what is left over: reset");
-	pair(&c, &s);
-	bad.small_pipe = true;
-	EXPECT(stuff(c, 999));
+	for (i = 0; i < 4; i++) {
+		group(i & 1 ? "pipes of two pages: copied" :
+			      "no pipe: copied");
+		splice_init();
+		bad.no_pipe = !(i & 1);
+		bad.small_pipe = i & 1;
+		pair(&c, &s);
+		bad.rnd = i & 2 ? (uint32_t)i : 0;
+		exchange(c, s, LOAD / 2);
+		bad.rnd = 0;
+		EXPECT(!stuff(c, 999));
+		EXPECT_EQ(flow_listed(FLOW_RUN), 0);
+		shutdown(s, SHUT_WR);
+		EXPECT_EQ(get(c), 0);
+		close(c);
+		close(s);
+		leak_free();
+	}
 	bad.small_pipe = false;
-	close(c);
-	close(s);
-	leak_free();
 
 	group("a full receiver is waited for");
 	pair(&c, &s);
@@ -435,6 +451,122 @@ static void short_of_pipes(void)
 	EXPECT(stuff(c, 1));
 	close(c);
 	leak_free();
+}
+
+/* Read to the end -> bytes; @e: 0 or how it failed */
+static size_t read_out(int fd, int *e)
+{
+	static char buf[100000];
+	unsigned quiet = 0;
+	size_t n = 0;
+
+	*e = EAGAIN;
+	while (quiet < 50) {
+		ssize_t r = __real_recv(fd, buf, sizeof(buf), 0);
+
+		if (!r || (r < 0 && errno != EAGAIN)) {
+			*e = r ? errno : 0;
+			break;
+		}
+		n += r > 0 ? (size_t)r : 0;
+		quiet = r < 0 ? quiet + 1 : 0;
+		turn(0);
+	}
+	return n;
+}
+
+static void hard_resets(void)
+{
+	int c, s, e, i;
+	char b[10000];
+
+	group("a reset right behind the end of data");
+	for (i = 0; i < 2; i++) {
+		pair(&c, &s);
+		shutdown(i ? s : c, SHUT_WR);
+		sock_reset(i ? s : c);
+		EXPECT_EQ(get(i ? c : s), 0);
+		EXPECT_EQ(sock_error(i ? c : s), EPIPE);
+		EXPECT_EQ(flow_count(), 0);
+		close(i ? c : s);
+		leak_free();
+	}
+
+	group("a reset behind data");
+	memset(b, 'x', sizeof(b));
+	pair(&c, &s);
+	EXPECT_EQ(__real_send(c, b, sizeof(b), 0), (ssize_t)sizeof(b));
+	sock_reset(c);
+	settle();
+	EXPECT_EQ(read_out(s, &e), sizeof(b));
+	EXPECT_EQ(e, ECONNRESET);
+	close(s);
+	leak_free();
+
+	group("a reset does not wait for a full receiver");
+	for (i = 0; i < 3; i++) {
+		if (i == 2)
+			splice_init();
+		bad.no_pipe = i == 2;
+		pair(&c, &s);
+		EXPECT(!stuff(c, i ? 1 << 20 : 999));
+		sock_reset(c);
+		settle();
+		EXPECT_EQ(flow_count(), 0);
+		EXPECT(read_out(s, &e) > 0);
+		EXPECT_EQ(e, ECONNRESET);
+		close(s);
+		leak_free();
+	}
+	bad.no_pipe = false;
+}
+
+static void urgent(void)
+{
+	static char big[300000];
+	int c, s, e, i, on = 1;
+	char b[8];
+
+	group("urgent data");
+	pair(&c, &s);
+	EXPECT_EQ(__real_send(c, "ab", 2, 0), 2);
+	EXPECT_EQ(__real_send(c, "X", 1, MSG_OOB), 1);
+	EXPECT_EQ(__real_send(c, "cd", 2, 0), 2);
+	settle();
+	EXPECT_EQ(__real_recv(s, b, 8, MSG_OOB), 1);
+	EXPECT_EQ(*b, 'X');
+	EXPECT_EQ(__real_recv(s, b, 8, 0), 2);
+	EXPECT_EQ(__real_recv(s, b, 8, 0), 2);
+	EXPECT(!memcmp(b, "cd", 2));
+	/* It is no news, and what follows is not left behind */
+	EXPECT_EQ(__real_send(c, "ef", 2, 0), 2);
+	settle();
+	EXPECT_EQ(__real_recv(s, b, 8, 0), 2);
+	close(c);
+	EXPECT_EQ(get(s), 0);
+	close(s);
+	leak_free();
+
+	group("urgent data amid bulk, and the end behind it");
+	for (i = 0; i < 3; i++) {
+		pair(&c, &s);
+		setsockopt(s, SOL_SOCKET, SO_OOBINLINE, &on, sizeof(on));
+		set_rcvbuf(s, 4 << 20);
+		if (i)
+			settle();
+		e = (int)__real_send(c, big, sizeof(big), 0);
+		if (i == 2)
+			turn(0);
+		EXPECT_EQ(__real_send(c, "X", 1, MSG_OOB), 1);
+		EXPECT_EQ(__real_send(c, "tail", 4, 0), 4);
+		shutdown(c, SHUT_WR);
+		EXPECT_EQ(read_out(s, &on), (size_t)e + 5);
+		EXPECT_EQ(on, 0);
+		on = 1;
+		close(c);
+		close(s);
+		leak_free();
+	}
 }
 
 static ino_t net_ino(void)
@@ -543,6 +675,8 @@ int main(void)
 	fds = fd_count();
 	lives();
 	short_of_pipes();
+	hard_resets();
+	urgent();
 	splice_init();
 	EXPECT_EQ(fd_count(), fds);
 	in_namespace();
