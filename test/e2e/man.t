@@ -185,11 +185,12 @@ def mentioned():
 
 
 def taken(mode, option, spec):
-    """None if the port specification is taken, else what is said. Ports come
-    last, so a line that is wrong for another reason tells"""
-    last = ("--userns", "/") if mode == "pasta" else ("--fd", "99")
+    """None if the port specification is taken, else what is said. Files come
+    after ports, so one that cannot be there tells"""
+    nowhere = "/nonexistent/file"
+    last = ("-f", "-P" if mode == "pasta" else "-s", nowhere)
     r = program(mode, option, spec, *last)
-    return None if r.stderr.startswith(f"{last[0]}: ") else r.stderr
+    return None if nowhere in r.stderr else r.stderr
 
 
 def specifications():
