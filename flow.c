@@ -40,6 +40,7 @@ static struct {
 	uint32_t	reap;		/* list of closed ones */
 	struct { uint32_t head, tail; unsigned n; } list[FLOW_LISTS];
 	unsigned	count;
+	uint64_t	opened;		/* in all */
 
 	struct entry	*area[2];	/* one holds the hash */
 	struct entry	*hash;
@@ -227,6 +228,7 @@ union flow *flow_open(uint8_t proto, const struct side *ini, in_port_t target,
 	f->h.side[0] = *ini;
 	f->h.side[1] = tgt;
 	tbl.count++;
+	tbl.opened++;
 	return f;
 }
 
@@ -362,6 +364,11 @@ unsigned flow_listed(enum flow_list which)
 unsigned flow_count(void)
 {
 	return tbl.count;
+}
+
+uint64_t flow_opened(void)
+{
+	return tbl.opened;
 }
 
 union flow *flow_each(union flow *prev)

@@ -116,6 +116,9 @@ static inline void flow_wake(union flow *f)
 	flow_list(f, FLOW_RUN);
 }
 
+/* flow_opened() - How many there have been, those that failed included */
+uint64_t flow_opened(void);
+
 /* flow_count() - Slots in use (not yet reaped included) */
 unsigned flow_count(void);
 

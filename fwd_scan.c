@@ -23,6 +23,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "flow.h"
 #include "fwd.h"
 #include "fwd_listen.h"
 #include "log.h"
@@ -36,6 +37,7 @@
 #define COST		100	/* time between, in times of what one takes */
 #define SOON		(20 * MSEC)	/* after news, at least */
 #define RETRY		(1 * SEC)	/* for what could not be bound */
+#define BUSY		50	/* new flows between two looks */
 #define FAIL_MAX	64U	/* of these per table and time */
 
 enum place { HOST, NS, PLACES };
@@ -46,6 +48,7 @@ struct view {
 	int		diag;		/* or else -1, and: */
 	int		proc[PROTOS][2];
 	int		closed;		/* news, or -1 */
+	bool		deaf;		/* for news */
 	bool		on[PROTOS];	/* somebody wants to know */
 	uint8_t		port[PROTOS][PORTS_BYTES];	/* others' */
 	uint8_t		ours[PROTOS][PORTS_BYTES];
@@ -65,6 +68,7 @@ static struct {
 	struct follower	fol[FWD_TABLES];
 	struct timer	timer;
 	uint64_t	last;		/* look */
+	uint64_t	flows;		/* opened until then */
 	bool		opened;
 } scan;
 
@@ -126,7 +130,10 @@ static int view_open(void *arg)
 	struct view *v = arg;
 	int p, rc = 0;
 
-	v->closed = nl_diag_watch(v->on[TCP], v->on[UDP]);
+	v->closed = -1;
+	v->deaf = true;
+	if (v == &scan.view[NS])
+		v->closed = nl_diag_watch();
 	v->diag = nl_diag_open();
 	for (p = 0; p < PROTOS && v->diag >= 0; p++) {
 		if (!v->on[p] || !read_ports(v, p, v->port[p]))
@@ -230,10 +237,29 @@ static uint64_t cpu_clock(void)
 	return (uint64_t)ts.tv_sec * SEC + (uint64_t)ts.tv_nsec / 1000;
 }
 
+/*
+ * Notices of closed ports cost the kernel something for each connection of the
+ * namespace that ends. So the host's are not asked for, as it has others to
+ * care for, and the namespace's only while there are few connections
+ */
+static void choose_news(void)
+{
+	struct view *v = &scan.view[NS];
+	bool busy = flow_opened() - scan.flows > BUSY;
+
+	scan.flows = flow_opened();
+	if (v->closed < 0 || busy == v->deaf)
+		return;
+	v->deaf = busy;
+	nl_diag_hear(v->closed, v->on[TCP], v->on[UDP], !busy);
+}
+
 static void scan_now(void)
 {
 	uint64_t began = cpu_clock(), wait;
 	int at, p, t;
+
+	choose_news();
 
 	for (at = 0; at < PLACES; at++)
 		for (p = 0; p < PROTOS; p++)

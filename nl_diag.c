@@ -25,6 +25,7 @@
 #include <sys/time.h>
 #include <unistd.h>
 
+#include "log.h"
 #include "netlink.h"
 #include "util.h"
 
@@ -110,17 +111,11 @@ static int filter(int fd)
 			  sizeof(prog));
 }
 
-int nl_diag_watch(bool tcp, bool udp)
+int nl_diag_watch(void)
 {
+	/* Without a name of its own it would count as the sender, the kernel */
 	struct sockaddr_nl sa = { .nl_family = AF_NETLINK };
 	int fd, e;
-
-	if (tcp)
-		sa.nl_groups |= 1U << (SKNLGRP_INET_TCP_DESTROY - 1) |
-				1U << (SKNLGRP_INET6_TCP_DESTROY - 1);
-	if (udp)
-		sa.nl_groups |= 1U << (SKNLGRP_INET_UDP_DESTROY - 1) |
-				1U << (SKNLGRP_INET6_UDP_DESTROY - 1);
 
 	fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK,
 		    NETLINK_SOCK_DIAG);
@@ -132,6 +127,28 @@ int nl_diag_watch(bool tcp, bool udp)
 		return -e;
 	}
 	return fd;
+}
+
+void nl_diag_hear(int fd, bool tcp, bool udp, bool on)
+{
+	static const struct { int group; bool tcp; } groups[] = {
+		{ SKNLGRP_INET_TCP_DESTROY, true },
+		{ SKNLGRP_INET6_TCP_DESTROY, true },
+		{ SKNLGRP_INET_UDP_DESTROY, false },
+		{ SKNLGRP_INET6_UDP_DESTROY, false },
+	};
+	size_t i;
+
+	for (i = 0; i < ARRAY_LEN(groups); i++) {
+		if (!(groups[i].tcp ? tcp : udp))
+			continue;
+		/* Without it, closed ports are found by looking */
+		if (setsockopt(fd, SOL_NETLINK,
+			       on ? NETLINK_ADD_MEMBERSHIP :
+				    NETLINK_DROP_MEMBERSHIP,
+			       &groups[i].group, sizeof(groups[i].group)))
+			debug_perror("Notices of closed ports");
+	}
 }
 
 bool nl_diag_closed(int fd)

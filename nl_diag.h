@@ -24,13 +24,18 @@ int nl_diag_open(void);
  */
 int nl_diag_ports(int fd, uint8_t proto, uint8_t *ports);
 
+/* nl_diag_watch() - A descriptor that is readable when such ports were closed in
+ * the current network namespace, once nl_diag_hear() switched it on; or -errno.
+ * Any user may have that */
+int nl_diag_watch(void);
+
 /*
- * nl_diag_watch() - Have the kernel tell when such ports are closed
- * @tcp, @udp:	of which protocols
- * For the current network namespace, and to any user.
- * Return: descriptor, readable after a port was closed; or -errno
+ * nl_diag_hear() - Begin or end to be told
+ * @tcp, @udp:	of which protocols, when @on
+ * While somebody is, the kernel composes a notice for every single socket that
+ * is freed in the namespace, which costs some microseconds each.
  */
-int nl_diag_watch(bool tcp, bool udp);
+void nl_diag_hear(int fd, bool tcp, bool udp, bool on);
 
 /* nl_diag_closed() - Forget what nl_diag_watch()'s @fd has told so far.
  * Return: whether there was anything */

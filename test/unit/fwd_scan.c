@@ -19,6 +19,7 @@
 
 #include "check.h"
 #include "fwd_listen.h"
+#include "flow.h"
 #include "guest.h"
 #include "log.h"
 #include "nl_diag.h"
@@ -35,8 +36,8 @@ static struct {
 
 int __wrap_nl_diag_open(void);
 int __real_nl_diag_open(void);
-int __wrap_nl_diag_watch(bool tcp, bool udp);
-int __real_nl_diag_watch(bool tcp, bool udp);
+int __wrap_nl_diag_watch(void);
+int __real_nl_diag_watch(void);
 int __wrap_proc_net_open(const char *table);
 int __real_proc_net_open(const char *table);
 
@@ -45,9 +46,9 @@ int __wrap_nl_diag_open(void)
 	return fail.diag ? -fail.diag : __real_nl_diag_open();
 }
 
-int __wrap_nl_diag_watch(bool tcp, bool udp)
+int __wrap_nl_diag_watch(void)
 {
-	return fail.watch ? -fail.watch : __real_nl_diag_watch(tcp, udp);
+	return fail.watch ? -fail.watch : __real_nl_diag_watch();
 }
 
 int __wrap_proc_net_open(const char *table)
@@ -189,10 +190,14 @@ static bool comes(int fd)
 
 static void news(void)
 {
-	int fd = nl_diag_watch(true, true), s, t;
+	int fd = nl_diag_watch(), s, t;
 
 	group("news of what was closed");
 	EXPECT(fd >= 0);
+	close(open_here(AF_INET, SOCK_STREAM, 1001, 0));
+	usleep(50 * 1000);
+	EXPECT(!nl_diag_closed(fd));
+	nl_diag_hear(fd, true, true, true);
 	close(open_here(AF_INET, SOCK_STREAM, 1001, 0));
 	EXPECT(comes(fd));
 	close(open_here(AF_INET6, SOCK_STREAM, 1001, 0));
@@ -212,9 +217,13 @@ static void news(void)
 	EXPECT(!nl_diag_closed(fd));
 	close(s);
 	EXPECT(comes(fd));
-	close(fd);
+	nl_diag_hear(fd, true, true, false);
+	close(open_here(AF_INET, SOCK_DGRAM, 1001, 0));
+	close(open_here(AF_INET, SOCK_STREAM, 1001, 0));
+	usleep(50 * 1000);
+	EXPECT(!nl_diag_closed(fd));
 
-	fd = nl_diag_watch(true, false);
+	nl_diag_hear(fd, true, false, true);
 	close(open_here(AF_INET, SOCK_DGRAM, 1001, 0));
 	usleep(50 * 1000);
 	EXPECT(!nl_diag_closed(fd));
@@ -371,11 +380,44 @@ static void ours(void)
 	conf.rules[FWD_TCP_NS].n = 0;
 }
 
+/* @flows begin between two looks: whether the end of a port is told */
+static void ready_or_not(unsigned flows, int told)
+{
+	struct side ini = { .pif = PIF_HOST };
+	struct ev_event ev[4];
+	enum fwd_verdict v;
+	int a;
+
+	(void)addr_parse("127.0.0.1", &ini.peer);
+	ini.ours = ini.peer;
+	ini.peer_port = 1;
+	ini.ours_port = 1;
+	a = open_there(AF_INET, SOCK_STREAM, 2009);
+	while (flows--) {
+		union flow *f = flow_open(IPPROTO_TCP, &ini, 99, &v);
+
+		if (EXPECT(f))
+			flow_close(f);
+		flow_reap();
+	}
+	later(SEC + 10 * MSEC);
+	EXPECT(listens(FWD_TCP_IN, 1, 2009, 2009));
+	while (ev_wait(ev, 4, 50))
+		scan_ready(ev[0].ref, ev[0].mask);
+	close(a);
+	EXPECT_EQ(ev_wait(ev, 4, told ? 2000 : 100), told);
+	if (told)
+		scan_ready(ev[0].ref, ev[0].mask);
+	later(SEC + 10 * MSEC);
+	EXPECT(nothing(FWD_TCP_IN));
+}
+
 static void events(void)
 {
 	struct ev_event ev[4];
 	int a, i, n;
 
+	conf.splice = conf.host_lo_to_ns_lo = true;
 	set_modes(RULES_AUTO, RULES_NONE, RULES_NONE, RULES_NONE);
 	a = open_there(AF_INET, SOCK_STREAM, 2001);
 	later(SEC + 10 * MSEC);
@@ -402,6 +444,11 @@ static void events(void)
 	EXPECT(listens(FWD_TCP_IN, 1, 2003, 2003));
 	scan_ready((union ev_ref){ .index = 77 }, EPOLLIN);
 	close(a);
+
+	group("with many connections: no news");
+	ready_or_not(100, 0);
+	group("... and again with few");
+	ready_or_not(10, 1);
 }
 
 int main(void)
@@ -413,6 +460,7 @@ int main(void)
 	ev_init();
 	guest_init(&facts);
 	sock_init(0, false);
+	flow_init();
 	log_to_stderr(false);
 
 	group("ports as sock_diag lists them");
