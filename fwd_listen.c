@@ -418,4 +418,5 @@ void listen_close_all(void)
 	for (i = 0; i < table.n; i++)
 		if (table.l[i].fd >= 0)
 			close_slot(i);
+	table.last_fd = 0;
 }

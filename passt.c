@@ -610,9 +610,10 @@ static void start_pasta(struct conf *c)
 	bool ns_stays;
 
 	pasta_open(c);
-	listen_ns(c->guest.net[GUEST_V4].on, c->guest.net[GUEST_V6].on);
 	open_tap();
 	pasta_configure(c);
+	/* On kernels that bind to no device it takes loopback addresses */
+	listen_ns(c->guest.net[GUEST_V4].on, c->guest.net[GUEST_V6].on);
 	modules_init(c);
 	watch(self.tap_fd, EV_TAP, EPOLLIN);
 	watch(pasta_watch_fd(), EV_PASTA, EPOLLIN);

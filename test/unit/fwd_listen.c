@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * fwd_listen.c - listeners as the rules say, found again by their events
+ *
+ * link: -Wl,--wrap=setsockopt
  */
 #include "fwd_listen.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <net/if.h>
 #include <sched.h>
 #include <sys/ioctl.h>
@@ -16,6 +19,7 @@
 #include "check.h"
 #include "guest.h"
 #include "log.h"
+#include "ns.h"
 #include "sock.h"
 
 static struct fwd_conf conf;
@@ -109,6 +113,68 @@ static void ready(uint8_t type, int kind, in_port_t port, in_port_t target)
 		}
 	}
 	close(fd);
+}
+
+static bool no_device;			/* as before Linux 5.7 */
+
+int __wrap_setsockopt(int fd, int level, int name, const void *v, socklen_t n);
+int __real_setsockopt(int fd, int level, int name, const void *v, socklen_t n);
+
+int __wrap_setsockopt(int fd, int level, int name, const void *v, socklen_t n)
+{
+	if (no_device && level == SOL_SOCKET && name == SO_BINDTODEVICE) {
+		errno = EPERM;
+		return -1;
+	}
+	return __real_setsockopt(fd, level, name, v, n);
+}
+
+static int to_port(int family, uint32_t addr4, in_port_t port)
+{
+	struct sockaddr_in6 six = { .sin6_family = AF_INET6,
+				    .sin6_port = htons(port),
+				    .sin6_addr = IN6ADDR_LOOPBACK_INIT };
+	struct sockaddr_in four = { .sin_family = AF_INET,
+				    .sin_port = htons(port),
+				    .sin_addr.s_addr = htonl(addr4) };
+	int fd = socket(family, SOCK_STREAM, 0), rc;
+
+	rc = family == AF_INET ?
+	     connect(fd, (struct sockaddr *)&four, sizeof(four)) :
+	     connect(fd, (struct sockaddr *)&six, sizeof(six));
+	rc = rc ? -errno : 0;
+	close(fd);
+	return rc;
+}
+
+/* In the namespace: on its loopback device, or else on loopback addresses */
+static void in_namespace(void)
+{
+	group("the namespace's loopback device");
+	no_rules();
+	ns_set(open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC));
+	set_rules(FWD_TCP_NS, 22001, 22002, 22001, false);
+	fwd_init(&conf);
+	listen_ns(true, true);
+	EXPECT_EQ(count(FWD_TCP_NS), 2);
+	EXPECT_EQ(to_port(AF_INET, INADDR_LOOPBACK, 22001), 0);
+	EXPECT_EQ(to_port(AF_INET, INADDR_LOOPBACK + 5, 22002), 0);
+	EXPECT_EQ(to_port(AF_INET6, 0, 22002), 0);
+	listen_close_all();
+
+	group("... where devices need a privilege: its addresses");
+	no_device = true;
+	log_to_stderr(false);
+	listen_ns(true, true);
+	log_to_stderr(true);
+	EXPECT_EQ(count(FWD_TCP_NS), 2);
+	EXPECT_EQ(to_port(AF_INET, INADDR_LOOPBACK, 22001), 0);
+	EXPECT_EQ(to_port(AF_INET, INADDR_LOOPBACK + 5, 22002), -ECONNREFUSED);
+	EXPECT_EQ(to_port(AF_INET6, 0, 22002), 0);
+	no_device = false;
+	listen_close_all();
+	close(ns_fd());
+	ns_set(-1);
 }
 
 /* A table without rules: its ports come and go as a set */
@@ -220,6 +286,7 @@ int main(void)
 	listen_close_all();
 
 	follow();
+	in_namespace();
 
 	group("out of descriptors: an error, but some are enough of \"all\"");
 	getrlimit(RLIMIT_NOFILE, &old);
