@@ -47,7 +47,7 @@
 #define ACK_DELAY	20U		/* ms, about the least of the kernel's */
 #define NOBODY		2		/* neither side */
 #define BUDGET		16		/* rounds per direction and event */
-#define PIPES_MAX	32		/* in store */
+#define PIPES_MAX	8		/* in store */
 #define PIPES_READY	2		/* from the start */
 #define SOCKS_MAX	32		/* in store, per family, at most */
 
