@@ -25,6 +25,8 @@
 #include "fwd_listen.h"
 #include "guest.h"
 #include "hold.h"
+#include "tcp_ooo.h"
+#include "tcp_sack.h"
 #include "input.h"
 #include "log.h"
 #include "siphash.h"
@@ -228,6 +230,8 @@ void rig_reset(void)
 	timer_reset();
 	flow_init();
 	hold_init();
+	ooo_init();
+	sack_init();
 	fake_reset();
 	tap_attach(&fake_tap_ops);
 	facts.mtu = 65520;
@@ -248,6 +252,8 @@ const char *rig_left(void)
 	unsigned n;
 
 	rig_turn(0);
+	if (ooo_used() || sack_used())
+		return "left: pieces beyond a gap";
 	if (flow_count() || timer_count() || hold_chunks_used() ||
 	    flow_listed(FLOW_RUN)) {
 		snprintf(text, sizeof(text),
