@@ -664,7 +664,8 @@ void tcp_input(const struct pkt *p, unsigned n)
 	}
 	/* Not on data: that has no room for what is to be told now */
 	if (tcp_in_gap() && f->tcp.flags & TF_SACK)
-		tcp_send_flags(f, TH_ACK);
+		while (tcp_send_flags(f, TH_ACK) && ooo_news(&f->tcp.ooo))
+			;
 	if (f->tcp.flags & TF_URGENT)
 		f->tcp.flags &= ~(uint32_t)TF_RX_DRY;
 	/* After our FIN there is no window to open any more */

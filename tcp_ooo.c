@@ -19,6 +19,7 @@ struct piece {
 	struct hold	data;
 	uint16_t	next;		/* number + 1 */
 	bool		fin;		/* end of data behind the last byte */
+	bool		news;		/* the guest has not been told of all */
 };
 
 static struct {
@@ -98,6 +99,7 @@ static uint16_t fill(struct ooo *o, uint16_t prev, uint32_t seq,
 			o->head = n;
 	}
 	o->recent = n;
+	at(n)->news = true;
 	return hold_put(&at(n)->data, &part) == len ? n : 0;
 }
 
@@ -178,36 +180,74 @@ void ooo_taken(struct ooo *o, uint32_t n)
 		pop(o);
 }
 
-unsigned ooo_blocks(const struct ooo *o, struct seg_block *b, unsigned max)
-{
-	struct seg_block cur, first = { 0, 0 };
-	unsigned n = 1;			/* the first one is for the recent */
-	bool recent;
-	uint16_t i = o->head;
+/* Pieces from number @i on that touch, as one block, which is empty for an end
+ * of data alone */
+struct joined {
+	struct seg_block b;
+	bool	recent, news;
+	uint16_t next;
+};
 
-	if (!max)
-		return 0;
-	while (i) {
-		cur.start = at(i)->seq;
-		recent = false;
-		do {
-			cur.end = end_of(at(i));
-			recent = recent || i == o->recent;
-			i = at(i)->next;
-		} while (i && at(i)->seq == cur.end);
-		if (cur.start == cur.end)
-			continue;	/* an end of data alone */
-		if (recent)
-			first = cur;
-		else if (n < max)
-			b[n++] = cur;
+static struct joined join(const struct ooo *o, uint16_t i)
+{
+	struct joined j = { .b = { at(i)->seq, 0 } };
+
+	do {
+		j.b.end = end_of(at(i));
+		j.recent = j.recent || i == o->recent;
+		j.news = j.news || at(i)->news;
+		i = at(i)->next;
+	} while (i && at(i)->seq == j.b.end);
+	j.next = i;
+	return j;
+}
+
+static void told(uint16_t from, uint16_t to)
+{
+	for (; from != to; from = at(from)->next)
+		at(from)->news = false;
+}
+
+unsigned ooo_blocks(struct ooo *o, struct seg_block *b, unsigned max)
+{
+	struct joined j;
+	unsigned n = 0, round;
+	uint32_t turn = o->turn;
+	uint16_t i;
+
+	/* 0: the recent one, 1: news, 2 and 3: the others, going round */
+	for (round = 0; round < 4; round++) {
+		for (i = o->head; i && n < max; i = j.next) {
+			j = join(o, i);
+			if (j.b.start == j.b.end)
+				continue;
+			if (j.recent ? round != 0 : j.news ? round != 1 :
+			    round != (seq_lt(turn, j.b.start) ? 2 : 3))
+				continue;
+			b[n++] = j.b;
+			if (round >= 2)
+				o->turn = j.b.start;
+		}
 	}
-	if (first.start != first.end) {
-		b[0] = first;
-		return n;
+	for (i = o->head; i; i = j.next) {
+		unsigned k;
+
+		j = join(o, i);
+		for (k = 0; k < n && b[k].start != j.b.start; k++)
+			;
+		if (k < n || j.b.start == j.b.end)
+			told(i, j.next);
 	}
-	memmove(b, b + 1, (n - 1) * sizeof(*b));
-	return n - 1;
+	return n;
+}
+
+bool ooo_news(const struct ooo *o)
+{
+	uint16_t i;
+
+	for (i = o->head; i && !at(i)->news; i = at(i)->next)
+		;
+	return i;
 }
 
 void ooo_free(struct ooo *o)

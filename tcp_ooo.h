@@ -23,6 +23,7 @@
 struct ooo {				/* all zero: empty */
 	uint16_t	head;		/* lowest piece, number + 1 */
 	uint16_t	recent;		/* the one that grew last */
+	uint32_t	turn;		/* of old blocks, the last one told */
 };
 
 /* ooo_init() - Empty the store (start, and between tests) */
@@ -49,9 +50,17 @@ const struct hold *ooo_next(struct ooo *o, uint32_t nxt, bool *fin);
  * more; with the last one goes its end */
 void ooo_taken(struct ooo *o, uint32_t n);
 
-/* ooo_blocks() - What is here, for a SACK option: the block that grew last
- * first (RFC 2018 4), then from the lowest on. Return: blocks, up to @max */
-unsigned ooo_blocks(const struct ooo *o, struct seg_block *b, unsigned max);
+/*
+ * ooo_blocks() - What is here, for a SACK option
+ *
+ * The block that grew last first (RFC 2018 4), then those that are news to the
+ * guest, then others in turn, as an acknowledgement may have been lost.
+ * Return: blocks, up to @max
+ */
+unsigned ooo_blocks(struct ooo *o, struct seg_block *b, unsigned max);
+
+/* ooo_news() - Is there anything that ooo_blocks() has not told of? */
+bool ooo_news(const struct ooo *o);
 
 /* ooo_free() - Forget all */
 void ooo_free(struct ooo *o);

@@ -74,7 +74,7 @@ static void get(struct ooo *o)
 }
 
 /* The blocks are just the runs of the twin's map */
-static void compare(const struct ooo *o)
+static void compare(struct ooo *o)
 {
 	struct seg_block b[OOO_PER_FLOW + 1];
 	unsigned n = ooo_blocks(o, b, ARRAY_LEN(b)), i, runs = 0;
@@ -102,9 +102,55 @@ static void fresh(void)
 	twin.base = rnd(2) ? 0U - rnd(SPACE) : rnd(0xffffffff);
 }
 
+/* Told of once for sure, and again when there is room */
+static void news(struct ooo *o)
+{
+	struct seg_block b[4];
+	unsigned i, j, seen[8] = { 0 };
+
+	group("what is news is told first, then the others in turn");
+	fresh();
+	for (i = 0; i < 8; i++)
+		put(o, 100 * i + 100, 10, false);
+	EXPECT_EQ(ooo_blocks(o, b, 4), 4);
+	EXPECT_EQ(b[0].start, twin.base + 800);
+	for (j = 0; j < 4; j++)
+		seen[(b[j].start - twin.base) / 100 - 1]++;
+	EXPECT(ooo_news(o));
+	put(o, 50, 10, false);
+	ooo_blocks(o, b, 4);
+	EXPECT_EQ(b[0].start, twin.base + 50);
+	for (j = 1; j < 4; j++)
+		seen[(b[j].start - twin.base) / 100 - 1]++;
+	EXPECT(ooo_news(o));
+	ooo_blocks(o, b, 4);
+	for (j = 1; j < 4; j++)
+		seen[(b[j].start - twin.base) / 100 - 1]++;
+	EXPECT(!ooo_news(o));
+	for (i = 0; i < 8; i++)
+		EXPECT(seen[i]);
+
+	memset(seen, 0, sizeof(seen));
+	for (i = 0; i < 8; i++) {
+		EXPECT_EQ(ooo_blocks(o, b, 4), 4);
+		EXPECT_EQ(b[0].start, twin.base + 50);
+		for (j = 1; j < 4; j++)
+			seen[(b[j].start - twin.base) / 100 - 1]++;
+	}
+	for (i = 0; i < 8; i++)
+		EXPECT_EQ(seen[i], 3);
+
+	put(o, 210, 10, false);
+	EXPECT(ooo_news(o));
+	EXPECT_EQ(ooo_blocks(o, b, 1), 1);
+	EXPECT(b[0].start == twin.base + 200 && b[0].end == twin.base + 220);
+	EXPECT(!ooo_news(o));
+	ooo_free(o);
+}
+
 int main(void)
 {
-	struct ooo o = { 0, 0 }, other = { 0, 0 };
+	struct ooo o = { 0 }, other = { 0 };
 	struct seg_block b[4];
 	unsigned i, j;
 	bool fin;
@@ -170,6 +216,8 @@ int main(void)
 	ooo_blocks(&o, b, 1);
 	EXPECT_EQ(b[0].start, twin.base + 100);
 	ooo_free(&o);
+
+	news(&o);
 
 	group("bounds: of a connection, of all, of the pool");
 	fresh();
