@@ -451,8 +451,10 @@ static void ack_advance(union flow *f, uint32_t ack)
 		t->flags |= TF_FIN_ACKED;
 	if (t->flags & TF_RECOVER && !seq_lt(ack, t->recover)) {
 		t->flags &= ~(uint32_t)(TF_RECOVER | TF_ALL_LOST | TF_ASKED);
-		if (t->sack.head)
-			recover(f, false);
+		if (t->sack.head) {
+			t->flags |= TF_RECOVER;	/* there are more */
+			t->recover = t->snd_nxt;
+		}
 	} else if (t->flags & TF_ASKED) {
 		/* It had none of those behind, or would have said so */
 		t->flags &= ~(uint32_t)TF_ASKED;
@@ -476,7 +478,7 @@ static void take_sack(union flow *f, const struct pkt *p)
 		return;
 	if (!(t->flags & TF_RECOVER))
 		recover(f, false);
-	else if (t->flags & TF_ASKED || sack_lost_again(&t->sack, t->snd_una))
+	else if (t->flags & TF_ASKED)
 		sack_start(&t->sack, t->snd_una, t->snd_nxt);
 	t->flags &= ~(uint32_t)TF_ASKED;
 	t->retries = 0;
@@ -490,8 +492,8 @@ static void window_opens(union flow *f)
 
 	t->retries = 0;				/* those were probes */
 	rto_restart(t);
-	if (t->snd_una != t->snd_nxt && !(t->flags & TF_RECOVER))
-		recover(f, true);
+	if (t->snd_una != t->snd_nxt)
+		recover(f, !t->sack.head);
 }
 
 /* Acknowledgement and window; false to ignore the rest of the segment */

@@ -14,12 +14,14 @@
 
 #include "tcp_seg.h"
 
-#define SACK_RANGES	4096U		/* of all connections */
-#define SACK_PER_FLOW	64U
+#define SACK_RANGES	8192U		/* of all connections */
+#define SACK_PER_FLOW	256U
 
 struct sack {				/* all zero: nothing is known */
 	uint16_t	head;		/* lowest range, number + 1 */
-	uint32_t	next;		/* holes below have been sent again */
+	uint16_t	stamp;		/* number of the last repetition */
+	uint16_t	newest;		/* ... of the last that arrived */
+	uint32_t	next;		/* above all ranges: sent again so far */
 	uint32_t	mark;		/* ... before this byte was sent first */
 };
 
@@ -41,7 +43,8 @@ bool sack_take(struct sack *s, uint32_t una, uint32_t nxt,
 void sack_start(struct sack *s, uint32_t una, uint32_t nxt);
 
 /*
- * sack_hole() - The next range to be sent again
+ * sack_hole() - The next range to be sent again: not since sack_start(), or lost
+ * once more, as something that was sent after it has arrived
  * @una:	oldest byte not acknowledged
  * Return: false if there is none for now
  */
@@ -50,12 +53,9 @@ bool sack_hole(const struct sack *s, uint32_t una, struct seg_block *hole);
 /* sack_high() - The end of what the guest has told of; @una if of nothing */
 uint32_t sack_high(const struct sack *s, uint32_t una);
 
-/* sack_filled() - All up to @seq has been sent again; @nxt as above */
+/* sack_filled() - The range from sack_hole(), or what follows all ranges, has
+ * been sent again up to @seq; @nxt as above */
 void sack_filled(struct sack *s, uint32_t seq, uint32_t nxt);
-
-/* sack_lost_again() - The guest has something that was sent after all holes
- * were filled, but not what they were filled with */
-bool sack_lost_again(const struct sack *s, uint32_t una);
 
 /* sack_acked() - Forget what lies below @una */
 void sack_acked(struct sack *s, uint32_t una);
