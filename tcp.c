@@ -137,14 +137,17 @@ static bool rto_needed(const struct tcp_flow *t)
 
 static void rto_restart(struct tcp_flow *t)
 {
-	bool ask = t->flags & TF_SACK && !t->retries &&
-		   t->state == TS_OPEN && t->snd_una != t->snd_nxt;
+	bool asks = t->flags & TF_SACK && t->state == TS_OPEN &&
+		    t->snd_una != t->snd_nxt;
+	unsigned tries = t->retries;
+	uint32_t wait;
 
+	if (asks && !tries)
+		wait = win_probe(t->srtt, t->rttvar, t->sack.head);
+	else		/* the question is not one of the tries */
+		wait = win_rto(t->srtt, t->rttvar, tries - asks);
 	t->flags |= TF_RTO_ON;
-	t->rto_at = now_ms() +
-		    (ask ? win_probe(t->srtt, t->rttvar, t->sack.head) :
-			   win_rto(t->srtt, t->rttvar, t->retries)) /
-		    (uint32_t)MSEC;
+	t->rto_at = now_ms() + wait / (uint32_t)MSEC;
 }
 
 /* One wheel node for all deadlines: the earliest of them */
@@ -752,13 +755,14 @@ void tcp_resume(union flow *f)
  *
  * A guest with selective acknowledgements is asked by one frame for what it
  * misses; if it had said so, all of that goes once more. When that does not
- * help, what it said counts no more, it may have changed its mind (RFC 2018 8).
+ * help, or it seems to miss what it had, what it said counts no more: it may
+ * have changed its mind (RFC 2018 8).
  */
 static bool unanswered(union flow *f)
 {
 	struct tcp_flow *t = &f->tcp;
 
-	if (t->retries > 2)
+	if (t->retries > 2 || sack_taken_back(&t->sack, t->snd_una))
 		sack_free(&t->sack);
 	t->flags |= TF_RECOVER;
 	t->recover = t->snd_nxt;

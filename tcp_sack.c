@@ -263,6 +263,11 @@ void sack_acked(struct sack *s, uint32_t una)
 		judge(s, una);
 }
 
+bool sack_taken_back(const struct sack *s, uint32_t una)
+{
+	return s->head && seq_le(at(s->head)->b.start, una);
+}
+
 void sack_free(struct sack *s)
 {
 	uint16_t n;

@@ -60,6 +60,10 @@ void sack_filled(struct sack *s, uint32_t seq, uint32_t nxt);
 /* sack_acked() - Forget what lies below @una */
 void sack_acked(struct sack *s, uint32_t una);
 
+/* sack_taken_back() - The guest has told of the very byte that it acknowledges
+ * as the next one it expects */
+bool sack_taken_back(const struct sack *s, uint32_t una);
+
 /* sack_free() - Forget all */
 void sack_free(struct sack *s);
 
