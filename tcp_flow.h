@@ -85,6 +85,7 @@ struct tcp_flow {
 	uint32_t	label;		/* for the IPv6 flow label */
 	uint16_t	mss;		/* payload of a segment to the guest */
 	uint16_t	rcv_mss;	/* ... and from it, as we announced */
+	uint16_t	taken;		/* KiB out of the host socket, or many */
 	uint8_t		state;		/* enum tcp_state */
 	uint8_t		snd_ws, rcv_ws;	/* window scales */
 	uint8_t		retries;	/* of the retransmission timer */

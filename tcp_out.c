@@ -45,6 +45,9 @@
 #define SKIP_SCRATCH	65536U
 #define SKIP_IOVS	16		/* scratch repeated: kernels without */
 
+#define WIDEN_FROM	32U		/* KiB that have come when widen() begins */
+#define WIDEN_TO	(WIN_SND_MAX / 4 >> 10)	/* ... and has done its work */
+
 #define TCP_TTL		255
 
 static struct {
@@ -220,6 +223,31 @@ void tcp_send_rst_for(const struct pkt *p)
 
 /* -------------------------------------------------------------- data */
 
+/*
+ * widen() - @n bytes have been taken out of the host socket for good
+ *
+ * The kernel sizes its receive queue, and with it the remote's window, by how
+ * fast it is read, but takes what we have only peeked at for what nobody wants:
+ * on long paths windows would grow slowly, or late. A low-water mark, set and
+ * taken back, makes the queue that large at once; as bytes have come before, so
+ * four times as many are let come now.
+ */
+static void widen(struct tcp_flow *t, uint32_t n)
+{
+	uint32_t before = t->taken, now = before + (n >> 10);
+	int v, one = 1;
+
+	if (before >= WIDEN_TO)
+		return;
+	t->taken = (uint16_t)now;		/* n is below WIN_SND_MAX */
+	if (now < WIDEN_FROM || (now ^ before) <= before)
+		return;				/* no power of two between */
+	v = (int)MIN(4 * now << 10, WIN_SND_MAX);
+	if (setsockopt(t->sock, SOL_SOCKET, SO_RCVLOWAT, &v, sizeof(v)) ||
+	    setsockopt(t->sock, SOL_SOCKET, SO_RCVLOWAT, &one, sizeof(one)))
+		debug_perror("SO_RCVLOWAT");
+}
+
 bool tcp_consume(union flow *f)
 {
 	struct tcp_flow *t = &f->tcp;
@@ -239,6 +267,7 @@ bool tcp_consume(union flow *f)
 			return false;
 		t->consumed += (uint32_t)r;
 		n -= (uint32_t)r;
+		widen(t, (uint32_t)r);
 	}
 	if (seq_lt(t->peek_at, t->consumed))	/* so does the kernel */
 		t->peek_at = t->consumed;
