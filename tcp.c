@@ -256,6 +256,30 @@ static void complete(union flow *f)
 
 /* -------------------------------------------------------------- opening */
 
+/* What is sent at @seq now tells the round trip when it is acknowledged */
+static void rtt_start(struct tcp_flow *t, uint32_t seq)
+{
+	t->flags |= TF_RTT_BUSY;
+	t->rtt_seq = seq;
+	t->rtt_at = (uint32_t)clock_now();
+}
+
+/* It has been, by @ack */
+static void rtt_end(struct tcp_flow *t, uint32_t ack)
+{
+	if (!(t->flags & TF_RTT_BUSY) || !seq_lt(t->rtt_seq, ack))
+		return;
+	t->flags &= ~(uint32_t)TF_RTT_BUSY;
+	win_rtt(&t->srtt, &t->rttvar, (uint32_t)clock_now() - t->rtt_at);
+}
+
+/* Our SYN goes out once more: its answer tells nothing (Karn: RFC 6298 3) */
+static void syn_again(union flow *f, uint8_t flags)
+{
+	f->tcp.flags &= ~(uint32_t)TF_RTT_BUSY;
+	tcp_send_flags(f, flags);
+}
+
 /* The host side is connected: answer the guest's SYN */
 static void connected(union flow *f)
 {
@@ -264,6 +288,7 @@ static void connected(union flow *f)
 	t->state = TS_SYN_RCVD;
 	if (!tcp_send_flags(f, TH_SYN | TH_ACK))
 		debug("%s: no room for SYN+ACK", flow_str(f));
+	rtt_start(t, t->snd_una);
 	t->snd_nxt = t->snd_una + 1;
 	arm(f);
 }
@@ -390,6 +415,7 @@ static void accepted(const struct listener *l, int fd,
 	ev_soon();
 	flow_commit(f, FLOW_TCP, 1U << 1);
 	tcp_send_flags(f, TH_SYN);
+	rtt_start(&f->tcp, f->tcp.snd_una);
 	f->tcp.snd_nxt = f->tcp.snd_una + 1;
 	arm(f);
 }
@@ -443,10 +469,7 @@ static void ack_advance(union flow *f, uint32_t ack)
 {
 	struct tcp_flow *t = &f->tcp;
 
-	if (t->flags & TF_RTT_BUSY && seq_lt(t->rtt_seq, ack)) {
-		t->flags &= ~(uint32_t)TF_RTT_BUSY;
-		win_rtt(&t->srtt, &t->rttvar, (uint32_t)clock_now() - t->rtt_at);
-	}
+	rtt_end(t, ack);
 	t->snd_una = ack;
 	t->retries = 0;
 	sack_acked(&t->sack, ack);
@@ -545,6 +568,7 @@ static bool take_synack(union flow *f, const struct pkt *p)
 	if ((p->tcp.flags & (TH_SYN | TH_ACK)) != (TH_SYN | TH_ACK))
 		return true;
 	tcp_take_syn(f, p);
+	rtt_end(t, t->snd_nxt);
 	t->snd_una = t->snd_nxt;
 	t->state = TS_OPEN;
 	t->retries = 0;
@@ -600,7 +624,7 @@ static bool segment(union flow *f, struct pkt *p)
 	}
 	if (p->tcp.flags & TH_SYN) {
 		if (t->state == TS_SYN_RCVD && p->tcp.seq == t->rcv_nxt - 1)
-			tcp_send_flags(f, TH_SYN | TH_ACK);
+			syn_again(f, TH_SYN | TH_ACK);
 		else
 			t->flags |= TF_ACK_NOW;		/* challenge */
 		return true;
@@ -799,10 +823,10 @@ static bool timed_out(union flow *f)
 		t->retries++;
 	switch (t->state) {
 	case TS_SYN_SENT:
-		tcp_send_flags(f, TH_SYN);
+		syn_again(f, TH_SYN);
 		break;
 	case TS_SYN_RCVD:
-		tcp_send_flags(f, TH_SYN | TH_ACK);
+		syn_again(f, TH_SYN | TH_ACK);
 		break;
 	case TS_OPEN:
 		if (t->snd_una == t->snd_nxt || !t->snd_wnd) {

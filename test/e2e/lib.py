@@ -212,6 +212,7 @@ def _cleanup():
 signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
 
 _tmp = None
+_making = threading.Lock()      # of programs, by several threads
 
 
 def tmp(name=""):
@@ -405,7 +406,9 @@ class Topo:
             os.path.dirname(sys.argv[0]), "..", "..", name))
         if run(*self.as_user("test", "-x", path), check=False).returncode:
             # A tree below somebody's home: take a copy
-            shutil.copy(path, tmp(name))
+            with _making:
+                if not os.path.exists(tmp(name)):
+                    shutil.copy(path, tmp(name))
             path = tmp(name)
         return path
 
@@ -607,10 +610,12 @@ class WireGuest(PumpGuest):
 def tool(name):
     """A program of test/bench, made when first asked for."""
     path = tmp(name)
-    if not os.path.exists(path):
-        run(os.environ.get("CC") or "cc", "-O2", "-std=c11", "-D_GNU_SOURCE",
-            "-o", path, os.path.join(os.path.dirname(sys.argv[0]), "..",
-                                     "bench", f"{name}.c"))
+    with _making:
+        if not os.path.exists(path):
+            run(os.environ.get("CC") or "cc", "-O2", "-std=c11",
+                "-D_GNU_SOURCE", "-o", path,
+                os.path.join(os.path.dirname(sys.argv[0]), "..", "bench",
+                             f"{name}.c"))
     return path
 
 

@@ -605,6 +605,57 @@ static void test_offers(void)
 	}
 }
 
+/* The opening tells the round trip, so that a loss right behind it does not
+ * take a second */
+static void test_first(void)
+{
+	struct conn c;
+
+	group("the round trip of our SYN");
+	rig_reset();
+	conn_init(&c, RIG_FWD);
+	c.sack = true;
+	EXPECT(conn_inbound(&c));
+	rig_advance(5 * MSEC);
+	EXPECT(conn_answer(&c));
+	EXPECT_EQ(rig_flow(&c)->tcp.srtt, 5000);
+	EXPECT(host_write(&c, data, M));
+	EXPECT(comes(&c, 0, 1));
+	rig_advance(55 * MSEC);
+	EXPECT_QUIET();
+	rig_advance(10 * MSEC);
+	EXPECT(comes(&c, 0, 1));
+	guest_send(&c, TH_RST | TH_ACK, 1, at(1), NULL, 0);
+	conn_close(&c, false);
+	EXPECT_CLEAN();
+
+	group("... and if it was sent twice");
+	rig_reset();
+	conn_init(&c, RIG_FWD);
+	EXPECT(conn_inbound(&c));
+	rig_advance(SEC + 5 * MSEC);
+	EXPECT_SEG(&c, TH_SYN, 0, 0, 0);
+	EXPECT(conn_answer(&c));
+	EXPECT_EQ(rig_flow(&c)->tcp.srtt, 0);
+	guest_send(&c, TH_RST | TH_ACK, 1, 1, NULL, 0);
+	conn_close(&c, false);
+	EXPECT_CLEAN();
+
+	group("... and of our answer");
+	rig_reset();
+	conn_init(&c, 28000);
+	guest_send(&c, TH_SYN, 0, 0, NULL, 0);
+	EXPECT(rig_pop());
+	c.irs = rig()->got.seq;
+	rig_advance(7 * MSEC);
+	guest_send(&c, TH_ACK, 1, 1, NULL, 0);
+	EXPECT_EQ(rig_flow(&c)->tcp.srtt, 7000);
+	EXPECT(conn_accept(&c));
+	guest_send(&c, TH_RST | TH_ACK, 1, 1, NULL, 0);
+	conn_close(&c, false);
+	EXPECT_CLEAN();
+}
+
 int main(void)
 {
 	if (!rig_start())
@@ -620,6 +671,7 @@ int main(void)
 	test_tries();
 	test_guest_loses();
 	test_offers();
+	test_first();
 	listen_close_all();
 	return done();
 }
