@@ -778,7 +778,7 @@ void tcp_resume(union flow *f)
  * Data has not been acknowledged in time; false if the flow ended.
  *
  * A guest with selective acknowledgements is asked by one frame for what it
- * misses; if it had said so, all of that goes once more. When that does not
+ * misses; if it had said so, all of that goes once more, and what follows. When that does not
  * help, or it seems to miss what it had, what it said counts no more: it may
  * have changed its mind (RFC 2018 8).
  */
@@ -791,8 +791,10 @@ static bool unanswered(union flow *f)
 	t->flags |= TF_RECOVER;
 	t->recover = t->snd_nxt;
 	sack_start(&t->sack, t->snd_una, t->snd_nxt);
-	if (t->flags & TF_SACK && t->sack.head)
+	if (t->flags & TF_SACK && t->sack.head) {
+		t->flags |= TF_ALL_LOST;	/* what follows all of it, too */
 		return push(f);
+	}
 
 	if (t->flags & TF_SACK) {
 		t->flags |= TF_ASKED;

@@ -221,6 +221,14 @@ static void test_tail(void)
 {
 	struct conn c;
 
+	opened(&c, "a hole, its repetition, and the last ones", true, 10);
+	sack(&c, 0, 1, 5);
+	EXPECT(comes(&c, 0, 1));
+	rig_advance(12 * MSEC);
+	EXPECT_EQ(rig_pop() && rig()->got.seq == c.irs + at(0), 1);
+	EXPECT(comes(&c, 5, 10));
+	over(&c, 10);
+
 	opened(&c, "the last one lost", true, 5);
 	ack(&c, 4);
 	rig_advance(55 * MSEC);
