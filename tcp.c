@@ -481,7 +481,7 @@ static void ack_advance(union flow *f, uint32_t ack)
 			t->flags |= TF_RECOVER;	/* there are more */
 			t->recover = t->snd_nxt;
 		}
-	} else if (t->flags & TF_ASKED) {
+	} else if (t->flags & TF_ASKED && !t->sack.head) {
 		/* It had none of those behind, or would have said so */
 		t->flags &= ~(uint32_t)TF_ASKED;
 		t->flags |= TF_ALL_LOST;
@@ -499,14 +499,18 @@ static void take_sack(union flow *f, const struct pkt *p)
 	struct seg_block b[SEG_BLOCKS];
 	struct tcp_flow *t = &f->tcp;
 	unsigned n = seg_sack_parse(p, b, ARRAY_LEN(b));
+	uint32_t high = sack_high(&t->sack, t->snd_una);
+	bool first = !t->sack.head;
 
 	if (!sack_take(&t->sack, t->snd_una, t->snd_nxt, b, n))
 		return;
 	if (!(t->flags & TF_RECOVER))
 		recover(f, false);
-	else if (t->flags & TF_ASKED)
+	else if (t->flags & TF_ASKED && first)
 		sack_start(&t->sack, t->snd_una, t->snd_nxt);
-	t->flags &= ~(uint32_t)TF_ASKED;
+	/* To fill holes is no answer to what there is behind them */
+	if (seq_lt(high, sack_high(&t->sack, t->snd_una)))
+		t->flags &= ~(uint32_t)TF_ASKED;
 	t->retries = 0;
 	rto_restart(t);
 }
@@ -778,7 +782,7 @@ void tcp_resume(union flow *f)
  * Data has not been acknowledged in time; false if the flow ended.
  *
  * A guest with selective acknowledgements is asked by one frame for what it
- * misses; if it had said so, all of that goes once more, and what follows. When that does not
+ * misses; if it had said so, all of that goes once more. When that does not
  * help, or it seems to miss what it had, what it said counts no more: it may
  * have changed its mind (RFC 2018 8).
  */
@@ -792,7 +796,7 @@ static bool unanswered(union flow *f)
 	t->recover = t->snd_nxt;
 	sack_start(&t->sack, t->snd_una, t->snd_nxt);
 	if (t->flags & TF_SACK && t->sack.head) {
-		t->flags |= TF_ALL_LOST;	/* what follows all of it, too */
+		t->flags |= TF_ASKED | (t->retries > 1 ? TF_ALL_LOST : 0U);
 		return push(f);
 	}
 

@@ -57,8 +57,9 @@ enum tcp_flow_flag {
 					 * guest has not told of */
 	TF_FIN_KNOWS	= 1 << 23,	/* our FIN, when it was sent first,
 					 * acknowledged the guest's */
-	TF_ASKED	= 1 << 22,	/* one frame was sent again, to hear what
-					 * else is missing */
+	TF_ASKED	= 1 << 22,	/* something was sent again after a time-
+					 * out: the answer tells what else is
+					 * missing */
 };
 
 struct tcp_flow {

@@ -225,7 +225,35 @@ static void test_tail(void)
 	sack(&c, 0, 1, 5);
 	EXPECT(comes(&c, 0, 1));
 	rig_advance(12 * MSEC);
+	EXPECT(comes(&c, 0, 1));
+	ack(&c, 5);
+	EXPECT(comes(&c, 5, 10));
+	over(&c, 10);
+
+	opened(&c, "... which were only late", true, 10);
+	sack(&c, 0, 1, 5);
+	EXPECT(comes(&c, 0, 1));
+	rig_advance(12 * MSEC);
+	EXPECT(comes(&c, 0, 1));
+	sack(&c, 0, 1, 8);
+	ack(&c, 8);
+	EXPECT_QUIET();
+	over(&c, 10);
+
+	opened(&c, "... of several holes, not all of which are filled", true, 10);
+	sack2(&c, 0, 2, 3, 4, 5);
 	EXPECT_EQ(rig_pop() && rig()->got.seq == c.irs + at(0), 1);
+	EXPECT_EQ(rig_pop() && rig()->got.seq == c.irs + at(1), 1);
+	EXPECT(comes(&c, 3, 4));
+	rig_advance(12 * MSEC);
+	EXPECT_EQ(rig_pop() && rig()->got.seq == c.irs + at(0), 1);
+	EXPECT_EQ(rig_pop() && rig()->got.seq == c.irs + at(1), 1);
+	EXPECT(comes(&c, 3, 4));
+	sack(&c, 0, 1, 3);
+	EXPECT(comes(&c, 0, 1));		/* sent before 1: lost again */
+	sack(&c, 0, 1, 5);
+	EXPECT_QUIET();
+	ack(&c, 5);
 	EXPECT(comes(&c, 5, 10));
 	over(&c, 10);
 
