@@ -259,32 +259,46 @@ def recv_random(s, pause, seed):
         n += len(b)
 
 
+def to_small(srv, cli, addr, port, v, size, pause):
+    """-> whether all arrived, what did, seconds it took after the pause"""
+    with socket_in(srv, v) as l:
+        l.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        l.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        l.bind((ANY[v], port))
+        l.listen()
+        c = connect_in(cli, addr, port)
+        s, _ = l.accept()
+    s.settimeout(20)
+    rx = Forked(recv_random, s, pause, v)
+    tx = Forked(send_blocks, c, size)
+    s.close()
+    c.close()
+    want = f"{tx.result(120)} {size}"
+    got, took = rx.result().rsplit(" ", 1)
+    return got == want, got, float(took)
+
+
 def small(d, v, size, pause):
     """A receiver with a buffer of 4 kB, that first does something else."""
     name = f"IPv{v}, {d}: {size >> 20} MiB to a buffer of 4 kB after {pause} s"
     with case(name), topo.passt("-t", PORTS) as p, WireGuest(p) as g:
         sysctl(g.pid, "ipv4/tcp_timestamps", 0)
-        srv, cli, addr, port = ends(d, v, p)
-        with socket_in(srv, v) as l:
-            l.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            l.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-            l.bind((ANY[v], port))
-            l.listen()
-            c = connect_in(cli, addr, port)
-            s, _ = l.accept()
-        rx = Forked(recv_random, s, pause, v)
-        tx = Forked(send_blocks, c, size)
-        s.close()
-        c.close()
-        want = f"{tx.result(120)} {size}"
-        got, took = rx.result().rsplit(" ", 1)
-        ok(got == want, name, f"{got} instead of {want}")
-        ok(float(took) < 1 + pause / 4, f"{name}: soon", f"{took} s")
-        note(f"{took} s")
+        good, got, took = to_small(*ends(d, v, p), v, size, pause)
+        ok(good, name, got)
         n = g.wire.counts()[1 if d == "in" else 0]
         again = n["bytes"] - n["frames"] * HDR[v] - size
         ok(again < size // 50, f"{name}: nothing is sent twice",
            f"{again} bytes again")
+        # On a busy machine nobody does it in a second
+        limit = 1
+        for _ in range(2):
+            if took > limit:
+                a = (topo.remote, topo.host, REMOTE[v]) if d == "out" else \
+                    (topo.host, topo.remote, HOST[v])
+                limit = 1 + 3 * to_small(*a, 7200, v, size, pause)[2]
+                took = to_small(*ends(d, v, p), v, size, pause)[2]
+        ok(took <= limit, f"{name}: in a second", f"{took} s")
+        note(f"{took} s")
 
 
 # --- long fat paths ---
@@ -364,8 +378,9 @@ topo = Topo()
 with case("frames"):
     frames()
 paths = LongPaths()
-for d, v in ("out", 4), ("in", 4), ("out", 6):
-    small(d, v, min(BYTES, 20 << 20), 4 if LONG else 1)
+# Into the guest, each few kB are a turn of four processes
+for d, v, mb in ("out", 4, 20), ("in", 4, 4), ("out", 6, 20):
+    small(d, v, min(BYTES, (20 if LONG else mb) << 20), 4 if LONG else 1)
 with case("long paths"):
     paths.end()
 for mtu, rows in ((65520, (("in", 4), ("out", 6))),
