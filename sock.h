@@ -86,6 +86,10 @@ void sock_name(int fd, union addr *a);
 /* sock_error() - Take the pending error of a socket; 0 if none */
 int sock_error(int fd);
 
+/* sock_rtt() - The round trip of a TCP connection as the kernel knows it, us; 0
+ * if it does not */
+uint32_t sock_rtt(int fd);
+
 /* sock_reset() - Close @fd so that its peer sees a reset (SO_LINGER 0) */
 void sock_reset(int fd);
 

@@ -47,6 +47,7 @@
 
 #define WIDEN_FROM	32U		/* KiB that have come when widen() begins */
 #define WIDEN_TO	(WIN_SND_MAX / 4 >> 10)	/* ... and has done its work */
+#define WIDEN_RTT	5000U			/* us, of the path outside */
 
 #define TCP_TTL		255
 
@@ -229,8 +230,9 @@ void tcp_send_rst_for(const struct pkt *p)
  * The kernel sizes its receive queue, and with it the remote's window, by how
  * fast it is read, but takes what we have only peeked at for what nobody wants:
  * on long paths windows would grow slowly, or late. A low-water mark, set and
- * taken back, makes the queue that large at once; as bytes have come before, so
- * four times as many are let come now.
+ * taken back, makes the queue that large at once: four times what has come so
+ * far. On short paths it is left alone: the less waits, the more of it is still
+ * in the caches.
  */
 static void widen(struct tcp_flow *t, uint32_t n)
 {
@@ -242,6 +244,10 @@ static void widen(struct tcp_flow *t, uint32_t n)
 	t->taken = (uint16_t)now;		/* n is below WIN_SND_MAX */
 	if (now < WIDEN_FROM || (now ^ before) <= before)
 		return;				/* no power of two between */
+	if (sock_rtt(t->sock) < WIDEN_RTT) {
+		t->taken = WIDEN_TO;
+		return;
+	}
 	v = (int)MIN(4 * now << 10, WIN_SND_MAX);
 	if (setsockopt(t->sock, SOL_SOCKET, SO_RCVLOWAT, &v, sizeof(v)) ||
 	    setsockopt(t->sock, SOL_SOCKET, SO_RCVLOWAT, &one, sizeof(one)))
