@@ -45,7 +45,7 @@
 #define SKIP_SCRATCH	65536U
 #define SKIP_IOVS	16		/* scratch repeated: kernels without */
 
-#define WIDEN_FROM	32U		/* KiB that have come when widen() begins */
+#define WIDEN_FROM	32U		/* KiB have come: widen() begins */
 #define WIDEN_TO	(WIN_SND_MAX / 4 >> 10)	/* ... and has done its work */
 #define WIDEN_RTT	5000U			/* us, of the path outside */
 

@@ -56,8 +56,10 @@ static void sim_tell(struct conn *c, uint32_t recent)
 
 	c->blocks = 0;
 	for (; c->blocks < 3 && tries < 20 && sim.nxt < sim.high; tries++) {
-		uint32_t a = tries ? sim.nxt + rnd(sim.high - sim.nxt) : recent, e;
+		uint32_t a = recent, e;
 
+		if (tries)
+			a = sim.nxt + rnd(sim.high - sim.nxt);
 		if (a < sim.nxt || !sim.have[a])
 			continue;
 		for (e = a; sim.have[e]; e++)
