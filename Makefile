@@ -2,6 +2,7 @@
 #
 # make			./passt and its link ./pasta, ./qrap
 # make check		all tests (DEBUG=1: of the sanitized build)
+# make check-long	those of long paths, with full amounts: some minutes
 # make DEBUG=1		the same with sanitizers, in build/debug/
 # make static		./passt.static, one file without a loader
 # make soak		10 GiB each way over loopback, while signals interrupt
@@ -164,6 +165,11 @@ check: deps all units
 		--exec 'timeout -k 5 $(TEST_TIMEOUT)' \
 		test/layers.sh $(UNITBIN) $(E2E)
 
+check-long: deps all
+	PASTA='$(CURDIR)/$(LINK)' PASST='$(CURDIR)/$(BIN)' CC='$(CC)' \
+	E2E_LONG=1 ASAN_OPTIONS="$${ASAN_OPTIONS:-detect_leaks=0}" \
+	prove -v --exec 'timeout -k 5 900' test/e2e/tcp_loss.t
+
 # Only the fast part, without namespaces
 check-unit: units all
 	OBJDIR='$(CURDIR)/$(OUT)' CC='$(CC)' \
@@ -221,8 +227,8 @@ uninstall:
 clean:
 	rm -rf build *.o *.d passt pasta qrap passt.static
 
-.PHONY: all static units deps check check-unit soak bench docs install
-.PHONY: uninstall clean FORCE
+.PHONY: all static units deps check check-long check-unit soak bench docs
+.PHONY: install uninstall clean FORCE
 .SECONDARY:
 .DELETE_ON_ERROR:
 

@@ -18,7 +18,6 @@
 
 #include <errno.h>
 #include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
@@ -107,17 +106,15 @@ static enum fwd_table table_of(int proto, enum place listens_at)
 
 static int read_ports(const struct view *v, int p, uint8_t *ports)
 {
+	uint8_t proto = p == TCP ? IPPROTO_TCP : IPPROTO_UDP;
 	int rc, rc6;
 
 	if (v->diag >= 0)
-		return nl_diag_ports(v->diag, p == TCP ? IPPROTO_TCP :
-							 IPPROTO_UDP, ports);
-	rc = proc_net_ports(v->proc[p][0], p == TCP ? TCP_LISTEN : TCP_CLOSE,
-			    ports);
+		return nl_diag_ports(v->diag, proto, ports);
+	rc = proc_net_ports(v->proc[p][0], proto, ports);
 	if (v->proc[p][1] < 0)
 		return rc;		/* no IPv6 here */
-	rc6 = proc_net_ports(v->proc[p][1], p == TCP ? TCP_LISTEN : TCP_CLOSE,
-			     ports);
+	rc6 = proc_net_ports(v->proc[p][1], proto, ports);
 	return rc ? rc : rc6;
 }
 

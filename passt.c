@@ -50,6 +50,8 @@
 #include "tap_stream.h"
 #include "tap_tun.h"
 #include "tcp.h"
+#include "tcp_ooo.h"
+#include "tcp_sack.h"
 #include "tcp_splice.h"
 #include "timer.h"
 #include "udp.h"
@@ -512,6 +514,8 @@ static void modules_init(const struct conf *c)
 	guest_init(&c->guest);
 	flow_init();
 	hold_init();
+	ooo_init();
+	sack_init();
 	tcp_init();
 	splice_init();
 	udp_init();

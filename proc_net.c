@@ -14,6 +14,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -41,8 +43,10 @@ static void take_line(const char *line, unsigned state, uint8_t *ports)
 		bit_set(ports, port);
 }
 
-int proc_net_ports(int fd, unsigned state, uint8_t *ports)
+int proc_net_ports(int fd, uint8_t proto, uint8_t *ports)
 {
+	/* Those of UDP are numbered as states of TCP as well */
+	unsigned state = proto == IPPROTO_TCP ? TCP_LISTEN : TCP_CLOSE;
 	char buf[4096];
 	size_t have = 0;
 	off_t at = 0;

@@ -12,12 +12,13 @@
 int proc_net_open(const char *table);
 
 /*
- * proc_net_ports() - Add the ports of sockets in one state to a set
+ * proc_net_ports() - Add the ports to a set at which programs listen (TCP), or
+ * that are bound and have no peer (UDP)
  * @fd:		from proc_net_open()
- * @state:	as the kernel numbers those of TCP
+ * @proto:	IPPROTO_TCP or IPPROTO_UDP
  * @ports:	of 65536 bits, see util.h
  * Return: 0 or -errno. Lines that make no sense are passed over.
  */
-int proc_net_ports(int fd, unsigned state, uint8_t *ports);
+int proc_net_ports(int fd, uint8_t proto, uint8_t *ports);
 
 #endif /* PROC_NET_H */

@@ -457,6 +457,16 @@ int sock_error(int fd)
 	return e;
 }
 
+uint32_t sock_rtt(int fd)
+{
+	struct tcp_info info = { 0 };
+	socklen_t len = sizeof(info);
+
+	if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &len))
+		return 0;
+	return info.tcpi_rtt;
+}
+
 void sock_reset(int fd)
 {
 	struct linger l = { .l_onoff = 1, .l_linger = 0 };

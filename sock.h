@@ -90,6 +90,10 @@ unsigned sock_share(unsigned most);
 /* sock_error() - Take the pending error of a socket; 0 if none */
 int sock_error(int fd);
 
+/* sock_rtt() - The round trip of a TCP connection as the kernel knows it, us; 0
+ * if it does not */
+uint32_t sock_rtt(int fd);
+
 /* sock_reset() - Close @fd so that its peer sees a reset (SO_LINGER 0) */
 void sock_reset(int fd);
 

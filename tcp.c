@@ -31,6 +31,7 @@
 #include "log.h"
 #include "sock.h"
 #include "tap.h"
+#include "tcp_in.h"
 #include "tcp_open.h"
 #include "tcp_out.h"
 #include "tcp_seg.h"
@@ -39,16 +40,13 @@
 
 #define EVENTS		(EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLPRI | EPOLLET)
 #define ACCEPT_BUDGET	32
+#define TIME_WAIT	(1 * SEC)	/* several of the guest's time-outs */
+#define WAITING_MAX	16384U		/* that have only this to do */
 #define IDLE_MAX	(7200U * 1000)	/* ms without a segment from the guest */
-#define RUN_IOVS	256
 
-/* In-order payload of the run being read, still in the frames */
 static struct {
-	struct iovec	iov[RUN_IOVS];
-	unsigned	n;
-	uint32_t	bytes;
-	bool		fin;
 	int		accepts;	/* to try at the next event */
+	unsigned	waiting;	/* flows in TS_TIME_WAIT */
 	int		spare_fd;	/* to get rid of a connection when
 					 * descriptors have run out */
 } run = { .accepts = 1, .spare_fd = -1 };
@@ -60,19 +58,40 @@ static uint32_t now_ms(void)
 
 /* -------------------------------------------------------------- the end */
 
+/* What a flow has besides its socket */
+static void release(union flow *f)
+{
+	tcp_in_free(f);
+	sack_free(&f->tcp.sack);
+}
+
 static void finish(union flow *f)
 {
-	hold_free(&f->tcp.hold);
+	release(f);
 	if (f->tcp.sock >= 0)
 		close(f->tcp.sock);
 	f->tcp.sock = -1;
+	if (f->tcp.state == TS_TIME_WAIT)
+		run.waiting--;
 	flow_close(f);
+}
+
+/* All is done, but the guest may not know (RFC 9293 3.3.2): if it sends its end
+ * again, it shall not get a reset for it */
+static void time_wait(union flow *f)
+{
+	release(f);
+	close(f->tcp.sock);
+	f->tcp.sock = -1;
+	f->tcp.state = TS_TIME_WAIT;
+	run.waiting++;
+	timer_set(&f->h.timer, TM_TCP, TIME_WAIT);
 }
 
 /* The guest reset it, or is gone: the host peer must see a reset as well */
 static void reset_host(union flow *f)
 {
-	hold_free(&f->tcp.hold);
+	release(f);
 	if (f->tcp.sock >= 0)
 		sock_reset(f->tcp.sock);
 	f->tcp.sock = -1;
@@ -89,7 +108,7 @@ static void reset_guest(union flow *f)
 		return;
 	}
 	/* Without it, the guest might wait for ever: try again */
-	hold_free(&f->tcp.hold);
+	release(f);
 	if (f->tcp.sock >= 0)
 		close(f->tcp.sock);
 	f->tcp.sock = -1;
@@ -118,9 +137,17 @@ static bool rto_needed(const struct tcp_flow *t)
 
 static void rto_restart(struct tcp_flow *t)
 {
+	bool asks = t->flags & TF_SACK && t->state == TS_OPEN &&
+		    t->snd_una != t->snd_nxt;
+	unsigned tries = t->retries;
+	uint32_t wait;
+
+	if (asks && !tries)
+		wait = win_probe(t->srtt, t->rttvar, t->sack.head);
+	else		/* the question is not one of the tries */
+		wait = win_rto(t->srtt, t->rttvar, tries - asks);
 	t->flags |= TF_RTO_ON;
-	t->rto_at = now_ms() +
-		    win_rto(t->srtt, t->rttvar, t->retries) / (uint32_t)MSEC;
+	t->rto_at = now_ms() + wait / (uint32_t)MSEC;
 }
 
 /* One wheel node for all deadlines: the earliest of them */
@@ -221,10 +248,37 @@ static void complete(union flow *f)
 	}
 	/* Unread bytes would turn the FIN into a reset */
 	tcp_consume(f);
-	finish(f);
+	if (f->tcp.flags & TF_FIN_KNOWS || run.waiting >= WAITING_MAX)
+		finish(f);
+	else
+		time_wait(f);
 }
 
 /* -------------------------------------------------------------- opening */
+
+/* What is sent at @seq now tells the round trip when it is acknowledged */
+static void rtt_start(struct tcp_flow *t, uint32_t seq)
+{
+	t->flags |= TF_RTT_BUSY;
+	t->rtt_seq = seq;
+	t->rtt_at = (uint32_t)clock_now();
+}
+
+/* It has been, by @ack */
+static void rtt_end(struct tcp_flow *t, uint32_t ack)
+{
+	if (!(t->flags & TF_RTT_BUSY) || !seq_lt(t->rtt_seq, ack))
+		return;
+	t->flags &= ~(uint32_t)TF_RTT_BUSY;
+	win_rtt(&t->srtt, &t->rttvar, (uint32_t)clock_now() - t->rtt_at);
+}
+
+/* Our SYN goes out once more: its answer tells nothing (Karn: RFC 6298 3) */
+static void syn_again(union flow *f, uint8_t flags)
+{
+	f->tcp.flags &= ~(uint32_t)TF_RTT_BUSY;
+	tcp_send_flags(f, flags);
+}
 
 /* The host side is connected: answer the guest's SYN */
 static void connected(union flow *f)
@@ -234,6 +288,7 @@ static void connected(union flow *f)
 	t->state = TS_SYN_RCVD;
 	if (!tcp_send_flags(f, TH_SYN | TH_ACK))
 		debug("%s: no room for SYN+ACK", flow_str(f));
+	rtt_start(t, t->snd_una);
 	t->snd_nxt = t->snd_una + 1;
 	arm(f);
 }
@@ -323,7 +378,7 @@ static void accepted(const struct listener *l, int fd,
 	};
 	enum fwd_verdict v;
 	const struct side *g;
-	union flow *f;
+	union flow *f, *old;
 	unsigned side;
 
 	if (!addr_from_sa(sa, &ini.peer, &ini.peer_port)) {
@@ -344,8 +399,13 @@ static void accepted(const struct listener *l, int fd,
 		splice_open(f, fd);
 		return;
 	}
-	if (flow_find(IPPROTO_TCP, PIF_GUEST, &g->peer, g->peer_port, &g->ours,
-		      g->ours_port, &side)) {
+	old = flow_find(IPPROTO_TCP, PIF_GUEST, &g->peer, g->peer_port, &g->ours,
+			g->ours_port, &side);
+	if (old && old->tcp.state == TS_TIME_WAIT) {
+		finish(old);
+		old = NULL;
+	}
+	if (old) {
 		/* Two clients that look alike to the guest after translation */
 		sock_reset(fd);
 		flow_close(f);
@@ -355,6 +415,7 @@ static void accepted(const struct listener *l, int fd,
 	ev_soon();
 	flow_commit(f, FLOW_TCP, 1U << 1);
 	tcp_send_flags(f, TH_SYN);
+	rtt_start(&f->tcp, f->tcp.snd_una);
 	f->tcp.snd_nxt = f->tcp.snd_una + 1;
 	arm(f);
 }
@@ -390,144 +451,18 @@ void tcp_accept_ready(union ev_ref ref, uint32_t mask)
 
 /* -------------------------------------------------------------- guest -> host */
 
-/*
- * give() - Payload to the host socket, the rest to the hold
- * Return: bytes taken, or -1 if the socket failed
- */
-static ssize_t give(struct tcp_flow *t)
-{
-	struct msghdr msg = { .msg_iov = run.iov, .msg_iovlen = run.n };
-	int flags = MSG_NOSIGNAL | MSG_DONTWAIT;
-	struct cursor rest;
-	ssize_t sent = 0;
-
-	/* shutdown() follows at once: one segment for both */
-	if (run.fin && !(t->flags & TF_FIN_ACKED))
-		flags |= MSG_MORE;
-
-	if (!t->hold.len) {
-		do
-			sent = sendmsg(t->sock, &msg, flags);
-		while (sent < 0 && errno == EINTR);
-		if (sent < 0) {
-			if (errno != EAGAIN && errno != ENOBUFS &&
-			    errno != ENOMEM)
-				return -1;
-			sent = 0;
-		}
-		if (sent == (ssize_t)run.bytes)
-			return sent;
-	}
-	t->flags |= TF_BLOCKED | TF_ROOM_LOW;
-	cur_init(&rest, run.iov, run.bytes);
-	cur_skip(&rest, (size_t)sent);
-	return sent + (ssize_t)hold_put(&t->hold, &rest);
-}
-
-/* Hand the gathered payload over; false if the flow ended */
-static bool deliver(union flow *f)
-{
-	struct tcp_flow *t = &f->tcp;
-	ssize_t taken;
-
-	if (run.bytes) {
-		taken = give(t);
-		if (taken < 0) {
-			reset_guest(f);
-			return false;
-		}
-		t->rcv_nxt += (uint32_t)taken;
-		if (taken < (ssize_t)run.bytes) {
-			run.fin = false;
-			t->flags |= TF_ACK_NOW;
-		}
-		if (t->flags & TF_HEARD)
-			t->flags &= ~(uint32_t)TF_CHATTY;
-		t->flags |= TF_HEARD;
-	}
-	if (run.fin) {
-		t->rcv_nxt++;
-		t->flags |= TF_GUEST_FIN;
-	}
-	run.n = run.bytes = 0;
-	run.fin = false;
-	return true;
-}
-
-/* The sequence number that would continue the run */
-static uint32_t run_end(const struct tcp_flow *t)
-{
-	return t->rcv_nxt + run.bytes + run.fin;
-}
-
-/* An option of the host socket that is needed only once in a while */
-static void turn_on(struct tcp_flow *t, uint32_t flag, int option)
-{
-	int on = 1;
-
-	if (t->flags & flag)
-		return;
-	t->flags |= flag;
-	if (setsockopt(t->sock, SOL_SOCKET, option, &on, sizeof(on)))
-		debug_perror("Socket option %i", option);
-}
-
-/* What lies beyond the window we announced is not for us: RFC 9293 3.10.7.4.
- * A bare FIN at its edge is: it needs no room */
-static void cut_to_window(struct tcp_flow *t, struct pkt *p)
-{
-	uint32_t room = t->rcv_edge - p->tcp.seq;
-
-	if (seq_lt(t->rcv_edge, p->tcp.seq))
-		room = 0;
-	if (cur_left(&p->data) <= room)
-		return;
-	cur_trim(&p->data, room);
-	p->tcp.flags &= (uint8_t)~TH_FIN;
-	t->flags |= TF_ACK_NOW;
-}
-
-/* Payload and FIN of one segment join the run if they are next in order */
-static bool gather(union flow *f, struct pkt *p)
+/* Send again, from the oldest on: @all that the guest does not have, or what it
+ * says it misses. With a guest that does not say, one frame at a time */
+static void recover(union flow *f, bool all)
 {
 	struct tcp_flow *t = &f->tcp;
 
-	if (!seg_len(p)) {
-		/* A bare ACK below the window asks for an answer (keep-alive);
-		 * above it we have lost something */
-		if (p->tcp.seq != run_end(t))
-			t->flags |= TF_ACK_NOW;
-		/* It wants to know whether the peer lives: so do we, then */
-		if (p->tcp.seq == run_end(t) - 1)
-			turn_on(t, TF_KEEPALIVE, SO_KEEPALIVE);
-		return true;
-	}
-	if (p->tcp.seq == run_end(t) - 1 && seg_len(p) == 1)
-		turn_on(t, TF_KEEPALIVE, SO_KEEPALIVE);
-	if (t->flags & TF_GUEST_FIN || run.fin || !seg_trim(p, run_end(t))) {
-		t->flags |= TF_ACK_NOW;
-		return true;
-	}
-	cut_to_window(t, p);
-	while (cur_left(&p->data)) {
-		size_t len;
-
-		run.n += cur_iov(&p->data, run.iov + run.n, RUN_IOVS - run.n,
-				 &len);
-		cur_skip(&p->data, len);
-		run.bytes += (uint32_t)len;
-		if (cur_left(&p->data)) {
-			uint32_t want = t->rcv_nxt + run.bytes;
-
-			if (!deliver(f))
-				return false;
-			if (t->rcv_nxt != want)
-				return true;
-		}
-	}
-	if (p->tcp.flags & TH_FIN)
-		run.fin = true;
-	return true;
+	t->flags |= TF_RECOVER | (all ? TF_ALL_LOST : 0U);
+	t->recover = t->snd_nxt;
+	if (t->flags & TF_SACK)
+		sack_start(&t->sack, t->snd_una, t->snd_nxt);
+	else
+		tcp_resend(f);
 }
 
 /* The guest acknowledges something new */
@@ -535,22 +470,50 @@ static void ack_advance(union flow *f, uint32_t ack)
 {
 	struct tcp_flow *t = &f->tcp;
 
-	if (t->flags & TF_RTT_BUSY && seq_lt(t->rtt_seq, ack)) {
-		t->flags &= ~(uint32_t)TF_RTT_BUSY;
-		win_rtt(&t->srtt, &t->rttvar, (uint32_t)clock_now() - t->rtt_at);
-	}
+	rtt_end(t, ack);
 	t->snd_una = ack;
 	t->retries = 0;
+	sack_acked(&t->sack, ack);
 	if (t->flags & TF_FIN_SENT && ack == t->snd_nxt)
 		t->flags |= TF_FIN_ACKED;
-	rto_restart(t);
-	if (t->flags & TF_RECOVER) {
-		/* RFC 6582: a partial acknowledgement shows the next hole */
-		if (seq_lt(ack, t->recover))
-			tcp_resend(f);
-		else
-			t->flags &= ~(uint32_t)TF_RECOVER;
+	if (t->flags & TF_RECOVER && !seq_lt(ack, t->recover)) {
+		t->flags &= ~(uint32_t)(TF_RECOVER | TF_ALL_LOST | TF_ASKED);
+		if (t->sack.head) {
+			t->flags |= TF_RECOVER;	/* there are more */
+			t->recover = t->snd_nxt;
+		}
+	} else if (t->flags & TF_ASKED && !t->sack.head) {
+		/* It had none of those behind, or would have said so */
+		t->flags &= ~(uint32_t)TF_ASKED;
+		t->flags |= TF_ALL_LOST;
+		sack_start(&t->sack, t->snd_una, t->snd_nxt);
+	} else if (t->flags & TF_RECOVER && !(t->flags & TF_SACK)) {
+		tcp_resend(f);		/* RFC 6582: the next hole */
 	}
+	rto_restart(t);
+}
+
+/* What the guest has beyond a gap. This link does not reorder, so a gap is a
+ * loss at once */
+static void take_sack(union flow *f, const struct pkt *p)
+{
+	struct seg_block b[SEG_BLOCKS];
+	struct tcp_flow *t = &f->tcp;
+	unsigned n = seg_sack_parse(p, b, ARRAY_LEN(b));
+	uint32_t high = sack_high(&t->sack, t->snd_una);
+	bool first = !t->sack.head;
+
+	if (!sack_take(&t->sack, t->snd_una, t->snd_nxt, b, n))
+		return;
+	if (!(t->flags & TF_RECOVER))
+		recover(f, false);
+	else if (t->flags & TF_ASKED && first)
+		sack_start(&t->sack, t->snd_una, t->snd_nxt);
+	/* To fill holes is no answer to what there is behind them */
+	if (seq_lt(high, sack_high(&t->sack, t->snd_una)))
+		t->flags &= ~(uint32_t)TF_ASKED;
+	t->retries = 0;
+	rto_restart(t);
 }
 
 /* What the guest threw away while its window was closed goes again at once */
@@ -560,11 +523,8 @@ static void window_opens(union flow *f)
 
 	t->retries = 0;				/* those were probes */
 	rto_restart(t);
-	if (t->snd_una != t->snd_nxt && !(t->flags & TF_RECOVER)) {
-		t->flags |= TF_RECOVER;
-		t->recover = t->snd_nxt;
-		tcp_resend(f);
-	}
+	if (t->snd_una != t->snd_nxt)
+		recover(f, !t->sack.head);
 }
 
 /* Acknowledgement and window; false to ignore the rest of the segment */
@@ -582,12 +542,13 @@ static bool take_ack(union flow *f, const struct pkt *p)
 	if (ack != t->snd_una) {
 		ack_advance(f, ack);
 	} else if (!seg_len(p) && wnd == t->snd_wnd && t->snd_una != t->snd_nxt &&
-		   t->state == TS_OPEN && !(t->flags & TF_RECOVER) && wnd) {
+		   t->state == TS_OPEN && wnd &&
+		   !(t->flags & (TF_RECOVER | TF_SACK))) {
 		/* This link does not reorder: one duplicate means a loss */
-		t->flags |= TF_RECOVER;
-		t->recover = t->snd_nxt;
-		tcp_resend(f);
+		recover(f, false);
 	}
+	if (t->flags & TF_SACK && p->tcp.optlen && t->state == TS_OPEN)
+		take_sack(f, p);
 	if (!t->snd_wnd && wnd && t->state == TS_OPEN)
 		window_opens(f);
 	t->snd_wnd = wnd;
@@ -612,6 +573,7 @@ static bool take_synack(union flow *f, const struct pkt *p)
 	if ((p->tcp.flags & (TH_SYN | TH_ACK)) != (TH_SYN | TH_ACK))
 		return true;
 	tcp_take_syn(f, p);
+	rtt_end(t, t->snd_nxt);
 	t->snd_una = t->snd_nxt;
 	t->state = TS_OPEN;
 	t->retries = 0;
@@ -635,15 +597,23 @@ static bool segment(union flow *f, struct pkt *p)
 		return false;
 	if (t->state == TS_DONE)
 		return true;
+	if (t->state == TS_TIME_WAIT) {
+		if (p->tcp.flags & TH_RST && p->tcp.seq == t->rcv_nxt)
+			finish(f);
+		else if (!(p->tcp.flags & TH_RST) && seg_len(p))
+			tcp_send_flags(f, TH_ACK);
+		return false;
+	}
 	if (t->state == TS_SYN_SENT)
 		return take_synack(f, p);
 
 	if (p->tcp.flags & TH_RST) {
-		if (p->tcp.seq == run_end(t)) {
-			run.fin = false;	/* no shutdown() will follow */
-			if (!deliver(f))
-				return false;
-			reset_host(f);
+		if (p->tcp.seq == tcp_in_end(f)) {
+			tcp_in_reset();		/* no shutdown() will follow */
+			if (tcp_in_deliver(f))
+				reset_host(f);
+			else
+				reset_guest(f);
 			return false;
 		}
 		if (seq_lt(t->rcv_nxt, p->tcp.seq) &&
@@ -659,7 +629,7 @@ static bool segment(union flow *f, struct pkt *p)
 	}
 	if (p->tcp.flags & TH_SYN) {
 		if (t->state == TS_SYN_RCVD && p->tcp.seq == t->rcv_nxt - 1)
-			tcp_send_flags(f, TH_SYN | TH_ACK);
+			syn_again(f, TH_SYN | TH_ACK);
 		else
 			t->flags |= TF_ACK_NOW;		/* challenge */
 		return true;
@@ -673,7 +643,10 @@ static bool segment(union flow *f, struct pkt *p)
 	if (!take_ack(f, p))
 		return true;
 	t->state = TS_OPEN;
-	return gather(f, p);
+	if (tcp_in_take(f, p))
+		return true;
+	reset_guest(f);
+	return false;
 }
 
 static bool is_syn(const struct pkt *p)
@@ -686,8 +659,7 @@ void tcp_input(const struct pkt *p, unsigned n)
 	union flow *f = NULL;
 	unsigned side, i;
 
-	run.n = run.bytes = 0;
-	run.fin = false;
+	tcp_in_start();
 	for (i = 0; i < n; i++) {
 		struct pkt seg = p[i];
 
@@ -698,7 +670,11 @@ void tcp_input(const struct pkt *p, unsigned n)
 			/* The port is used again: our ACK is not awaited, and
 			 * would be answered by a reset of the new one */
 			f->tcp.rcv_acked = f->tcp.rcv_nxt;
-			complete(f);
+			tcp_consume(f);
+			finish(f);
+			f = NULL;
+		} else if (f && f->tcp.state == TS_TIME_WAIT && is_syn(&seg)) {
+			finish(f);
 			f = NULL;
 		}
 		if (!f) {
@@ -710,13 +686,20 @@ void tcp_input(const struct pkt *p, unsigned n)
 		}
 		f->tcp.active = now_ms();
 		if (!segment(f, &seg)) {
-			run.n = run.bytes = 0;
-			run.fin = false;
+			tcp_in_start();
 			f = NULL;
 		}
 	}
-	if (!f || !deliver(f))
+	if (!f)
 		return;
+	if (!tcp_in_deliver(f)) {
+		reset_guest(f);
+		return;
+	}
+	/* Not on data: that has no room for what is to be told now */
+	if (tcp_in_gap() && f->tcp.flags & TF_SACK)
+		while (tcp_send_flags(f, TH_ACK) && ooo_news(&f->tcp.ooo))
+			;
 	if (f->tcp.flags & TF_URGENT)
 		f->tcp.flags &= ~(uint32_t)TF_RX_DRY;
 	/* After our FIN there is no window to open any more */
@@ -728,31 +711,17 @@ void tcp_input(const struct pkt *p, unsigned n)
 
 /* -------------------------------------------------------------- host socket */
 
-/* The host socket has room again */
-static bool drain_hold(union flow *f)
+/* The urgent byte is one like any other for us, but reads will stop before it;
+ * left out of line, it would put all offsets wrong */
+static void urgent(struct tcp_flow *t)
 {
-	struct tcp_flow *t = &f->tcp;
-	struct iovec iov[64];
+	int on = 1;
 
-	while (t->hold.len) {
-		struct msghdr msg = {
-			.msg_iov = iov,
-			.msg_iovlen = hold_iov(&t->hold, iov, ARRAY_LEN(iov)),
-		};
-		ssize_t n = sendmsg(t->sock, &msg, MSG_NOSIGNAL | MSG_DONTWAIT);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0 && (errno == EAGAIN || errno == ENOBUFS ||
-			      errno == ENOMEM))
-			return true;
-		if (n < 0)
-			return false;
-		hold_drop(&t->hold, (size_t)n);
-	}
-	t->flags &= ~(uint32_t)TF_BLOCKED;
-	t->flags |= TF_ACK_NOW;			/* the window opens */
-	return true;
+	if (t->flags & TF_URGENT)
+		return;
+	t->flags |= TF_URGENT;
+	if (setsockopt(t->sock, SOL_SOCKET, SO_OOBINLINE, &on, sizeof(on)))
+		debug_perror("SO_OOBINLINE");
 }
 
 void tcp_sock_ready(union ev_ref ref, uint32_t mask)
@@ -773,10 +742,8 @@ void tcp_sock_ready(union ev_ref ref, uint32_t mask)
 		reset_guest(f);
 		return;
 	}
-	/* The urgent byte is one like any other for us, but reads will stop
-	 * before it; left out of line, it would put all offsets wrong */
 	if (mask & EPOLLPRI)
-		turn_on(t, TF_URGENT, SO_OOBINLINE);
+		urgent(t);
 	if (mask & (EPOLLRDHUP | EPOLLHUP))
 		t->flags |= TF_RDHUP;
 	if (mask & (EPOLLIN | EPOLLPRI | EPOLLRDHUP | EPOLLHUP))
@@ -786,7 +753,7 @@ void tcp_sock_ready(union ev_ref ref, uint32_t mask)
 			connected(f);
 		return;
 	}
-	if (mask & EPOLLOUT && t->flags & TF_BLOCKED && !drain_hold(f)) {
+	if (mask & EPOLLOUT && t->flags & TF_BLOCKED && !tcp_in_drain(f)) {
 		reset_guest(f);
 		return;
 	}
@@ -812,6 +779,38 @@ void tcp_resume(union flow *f)
 
 /* -------------------------------------------------------------- deadlines */
 
+/*
+ * Data has not been acknowledged in time; false if the flow ended.
+ *
+ * A guest with selective acknowledgements is asked by one frame for what it
+ * misses; if it had said so, all of that goes once more. When that does not
+ * help, or it seems to miss what it had, what it said counts no more: it may
+ * have changed its mind (RFC 2018 8).
+ */
+static bool unanswered(union flow *f)
+{
+	struct tcp_flow *t = &f->tcp;
+
+	if (t->retries > 2 || sack_taken_back(&t->sack, t->snd_una))
+		sack_free(&t->sack);
+	t->flags |= TF_RECOVER;
+	t->recover = t->snd_nxt;
+	sack_start(&t->sack, t->snd_una, t->snd_nxt);
+	if (t->flags & TF_SACK && t->sack.head) {
+		t->flags |= TF_ASKED | (t->retries > 1 ? TF_ALL_LOST : 0U);
+		return push(f);
+	}
+
+	if (t->flags & TF_SACK) {
+		t->flags |= TF_ASKED;
+		sack_filled(&t->sack, t->recover, t->snd_nxt);
+	}
+	if (tcp_resend(f) != TCP_RESET)
+		return true;
+	reset_guest(f);
+	return false;
+}
+
 /* Nothing came back in time; false if the flow ended */
 static bool timed_out(union flow *f)
 {
@@ -831,22 +830,18 @@ static bool timed_out(union flow *f)
 		t->retries++;
 	switch (t->state) {
 	case TS_SYN_SENT:
-		tcp_send_flags(f, TH_SYN);
+		syn_again(f, TH_SYN);
 		break;
 	case TS_SYN_RCVD:
-		tcp_send_flags(f, TH_SYN | TH_ACK);
+		syn_again(f, TH_SYN | TH_ACK);
 		break;
 	case TS_OPEN:
 		if (t->snd_una == t->snd_nxt || !t->snd_wnd) {
 			tcp_send_probe(f);
 			break;
 		}
-		t->flags |= TF_RECOVER;
-		t->recover = t->snd_nxt;
-		if (tcp_resend(f) == TCP_RESET) {
-			reset_guest(f);
+		if (!unanswered(f))
 			return false;
-		}
 		break;
 	}
 	rto_restart(t);
@@ -860,6 +855,10 @@ void tcp_timer(struct timer *timer)
 
 	if (t->state == TS_DONE)
 		return;				/* on its way out */
+	if (t->state == TS_TIME_WAIT) {
+		finish(f);
+		return;
+	}
 	if (t->state == TS_RESET) {
 		reset_guest(f);
 		return;

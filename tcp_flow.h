@@ -12,6 +12,8 @@
 #include <stdint.h>
 
 #include "hold.h"
+#include "tcp_ooo.h"
+#include "tcp_sack.h"
 
 enum tcp_state {
 	TS_CONNECTING,		/* host connect() pending, guest waits */
@@ -21,6 +23,8 @@ enum tcp_state {
 	TS_DONE,		/* both ends are, to be closed when there is
 				 * time */
 	TS_RESET,		/* over, but the guest could not be told yet */
+	TS_TIME_WAIT,		/* over, but our last acknowledgement may have
+				 * been lost; there is no socket any more */
 };
 
 enum tcp_flow_flag {
@@ -48,6 +52,14 @@ enum tcp_flow_flag {
 	TF_URGENT	= 1 << 18,	/* urgent data seen: a short read does
 					 * not mean the end of data */
 	TF_RTO_ON	= 1 << 19,	/* rto_at is valid */
+	TF_SACK		= 1 << 20,	/* both sides offered it */
+	TF_ALL_LOST	= 1 << 21,	/* resending: all up to recover that the
+					 * guest has not told of */
+	TF_FIN_KNOWS	= 1 << 23,	/* our FIN, when it was sent first,
+					 * acknowledged the guest's */
+	TF_ASKED	= 1 << 22,	/* something was sent again after a time-
+					 * out: the answer tells what else is
+					 * missing */
 };
 
 struct tcp_flow {
@@ -69,9 +81,12 @@ struct tcp_flow {
 	uint32_t	rto_at, ack_at;	/* deadlines (ms), valid by state */
 	uint32_t	active;		/* last segment from the guest (ms) */
 	struct hold	hold;		/* accepted, not yet in the socket */
+	struct ooo	ooo;		/* from the guest, beyond a gap */
+	struct sack	sack;		/* what the guest has beyond one */
 	uint32_t	label;		/* for the IPv6 flow label */
 	uint16_t	mss;		/* payload of a segment to the guest */
 	uint16_t	rcv_mss;	/* ... and from it, as we announced */
+	uint16_t	taken;		/* KiB out of the host socket, or many */
 	uint8_t		state;		/* enum tcp_state */
 	uint8_t		snd_ws, rcv_ws;	/* window scales */
 	uint8_t		retries;	/* of the retransmission timer */

@@ -45,7 +45,9 @@ void tcp_take_syn(union flow *f, const struct pkt *p)
 
 	seg_opts_parse(p, &o);
 	t->mss = MIN(t->mss, MAX(o.mss, 48));
-	t->flags &= ~(uint32_t)TF_WSCALE;
+	t->flags &= ~(uint32_t)(TF_WSCALE | TF_SACK);
+	if (o.sack)
+		t->flags |= TF_SACK;
 	t->snd_ws = 0;
 	if (o.has_ws) {
 		t->flags |= TF_WSCALE;

@@ -45,6 +45,10 @@
 #define SKIP_SCRATCH	65536U
 #define SKIP_IOVS	16		/* scratch repeated: kernels without */
 
+#define WIDEN_FROM	32U		/* KiB have come: widen() begins */
+#define WIDEN_TO	(WIN_SND_MAX / 4 >> 10)	/* ... and has done its work */
+#define WIDEN_RTT	5000U			/* us, of the path outside */
+
 #define TCP_TTL		255
 
 static struct {
@@ -103,7 +107,7 @@ static void put_headers(union flow *f, struct tap_slot *slot, uint32_t seq,
 	const struct side *s = guest_side(f);
 	const struct tap_caps *caps = tap_caps();
 	struct tcp_flow *t = &f->tcp;
-	uint8_t opt[SEG_OPT_SYN];
+	uint8_t opt[MAX(SEG_OPT_SYN, SEG_OPT_SACK)];
 	size_t optlen = 0, n;
 	struct hdr_ip ip = {
 		.smac = guest()->our_mac, .dmac = guest()->mac,
@@ -115,8 +119,15 @@ static void put_headers(union flow *f, struct tap_slot *slot, uint32_t seq,
 
 	if (flags & TH_SYN) {
 		bool ws = !(flags & TH_ACK) || t->flags & TF_WSCALE;
+		bool sack = !(flags & TH_ACK) || t->flags & TF_SACK;
 
-		optlen = seg_opts_put(opt, t->rcv_mss, ws ? t->rcv_ws : -1);
+		optlen = seg_opts_put(opt, t->rcv_mss, ws ? t->rcv_ws : -1,
+				      sack);
+	} else if (t->ooo.head && t->flags & TF_SACK && !slot->len) {
+		struct seg_block b[SEG_BLOCKS];
+
+		optlen = seg_sack_put(opt, b, ooo_blocks(&t->ooo, b,
+							 SEG_BLOCKS));
 	}
 	n = hdr_put_ip(slot->hdr, &ip, TCP_HLEN + optlen + slot->len);
 	n += hdr_put_tcp(slot->hdr + n, s->ours_port, s->peer_port, seq,
@@ -213,6 +224,36 @@ void tcp_send_rst_for(const struct pkt *p)
 
 /* -------------------------------------------------------------- data */
 
+/*
+ * widen() - @n bytes have been taken out of the host socket for good
+ *
+ * The kernel sizes its receive queue, and with it the remote's window, by how
+ * fast it is read, but takes what we have only peeked at for what nobody wants:
+ * on long paths windows would grow slowly, or late. A low-water mark, set and
+ * taken back, makes the queue that large at once: four times what has come so
+ * far. On short paths it is left alone: the less waits, the more of it is still
+ * in the caches.
+ */
+static void widen(struct tcp_flow *t, uint32_t n)
+{
+	uint32_t before = t->taken, now = before + (n >> 10);
+	int v, one = 1;
+
+	if (before >= WIDEN_TO)
+		return;
+	t->taken = (uint16_t)now;		/* n is below WIN_SND_MAX */
+	if (now < WIDEN_FROM || (now ^ before) <= before)
+		return;				/* no power of two between */
+	if (sock_rtt(t->sock) < WIDEN_RTT) {
+		t->taken = WIDEN_TO;
+		return;
+	}
+	v = (int)MIN(4 * now << 10, WIN_SND_MAX);
+	if (setsockopt(t->sock, SOL_SOCKET, SO_RCVLOWAT, &v, sizeof(v)) ||
+	    setsockopt(t->sock, SOL_SOCKET, SO_RCVLOWAT, &one, sizeof(one)))
+		debug_perror("SO_RCVLOWAT");
+}
+
 bool tcp_consume(union flow *f)
 {
 	struct tcp_flow *t = &f->tcp;
@@ -232,6 +273,7 @@ bool tcp_consume(union flow *f)
 			return false;
 		t->consumed += (uint32_t)r;
 		n -= (uint32_t)r;
+		widen(t, (uint32_t)r);
 	}
 	if (seq_lt(t->peek_at, t->consumed))	/* so does the kernel */
 		t->peek_at = t->consumed;
@@ -337,6 +379,15 @@ static uint32_t chunk_size(const union flow *f)
 	return max < mss ? max : max / mss * mss;
 }
 
+/* Our FIN is out. Whoever acknowledges it has seen the acknowledgement that it
+ * carried as well */
+static void fin_sent(struct tcp_flow *t)
+{
+	t->flags |= TF_HOST_EOF | TF_FIN_SENT;
+	if (t->flags & TF_GUEST_FIN)
+		t->flags |= TF_FIN_KNOWS;
+}
+
 /*
  * send_range() - Peek at @seq and send up to @limit bytes in up to @frames
  * @sent:	sequence space accepted by the port, FIN included
@@ -395,7 +446,7 @@ static enum tcp_verdict send_range(union flow *f, uint32_t seq, uint32_t limit,
 		return TCP_MORE;
 	}
 	if (fin) {
-		t->flags |= TF_HOST_EOF | TF_FIN_SENT;
+		fin_sent(t);
 		++*sent;
 	}
 	return TCP_OK;
@@ -413,15 +464,63 @@ static uint32_t send_window(const struct tcp_flow *t)
 	return room > flight ? room - flight : 0;
 }
 
+/* What the guest misses, and is next to be sent again. After a time-out it is
+ * all that it has not told of */
+static bool next_hole(const struct tcp_flow *t, struct seg_block *b)
+{
+	if (sack_hole(&t->sack, t->snd_una, b))
+		return true;
+	b->start = seq_max(t->sack.next, sack_high(&t->sack, t->snd_una));
+	b->end = t->recover;
+	return t->flags & TF_ALL_LOST && seq_lt(b->start, b->end);
+}
+
 bool tcp_can_send(const union flow *f)
 {
 	const struct tcp_flow *t = &f->tcp;
+	struct seg_block b;
 
+	if (t->flags & TF_RECOVER && t->flags & TF_SACK && next_hole(t, &b))
+		return t->state == TS_OPEN;
 	if (t->state != TS_OPEN || t->flags & TF_FIN_SENT)
 		return false;
 	if (t->flags & TF_HOST_EOF)
 		return true;
 	return !(t->flags & TF_RX_DRY) && send_window(t);
+}
+
+/* Send again, up to the budget, which is lowered by it */
+static enum tcp_verdict send_holes(union flow *f, int frames, uint32_t *budget)
+{
+	struct tcp_flow *t = &f->tcp;
+	uint32_t keep = t->flags & (TF_RX_DRY | TF_HOST_EOF), sent;
+	uint32_t fin = t->snd_nxt - !!(t->flags & TF_FIN_SENT);
+	enum tcp_verdict v = TCP_OK;
+	struct seg_block b;
+
+	while (v == TCP_OK && next_hole(t, &b)) {
+		if (!*budget) {
+			v = TCP_MORE;
+			break;
+		}
+		t->flags &= ~(uint32_t)TF_RTT_BUSY;	/* Karn: RFC 6298 3 */
+		if (b.start == fin) {
+			sent = send_empty(f, fin, TH_FIN | TH_ACK);
+			v = sent ? TCP_OK : TCP_MORE;
+		} else {
+			if (seq_lt(fin, b.end))
+				b.end = fin;
+			v = send_range(f, b.start,
+				       MIN(b.end - b.start, *budget), frames,
+				       &sent);
+		}
+		if (!sent && v == TCP_OK)
+			v = TCP_RESET;		/* it should be there */
+		*budget -= MIN(*budget, sent);
+		sack_filled(&t->sack, b.start + sent, t->snd_nxt);
+	}
+	t->flags = (t->flags & ~(uint32_t)(TF_RX_DRY | TF_HOST_EOF)) | keep;
+	return v;
 }
 
 enum tcp_verdict tcp_send_data(union flow *f)
@@ -433,6 +532,14 @@ enum tcp_verdict tcp_send_data(union flow *f)
 	int frames = tap_caps()->tso ? BUDGET_SLOTS :
 		     (int)MIN(BATCH_BYTES / chunk + 1, TAP_BATCH);
 
+	if (t->flags & TF_RECOVER && t->flags & TF_SACK) {
+		enum tcp_verdict v = send_holes(f, frames, &budget);
+
+		if (v != TCP_OK)
+			return v;
+	}
+	if (t->flags & TF_FIN_SENT)
+		return TCP_OK;
 	while (!(t->flags & (TF_RX_DRY | TF_HOST_EOF)) &&
 	       (room = send_window(t))) {
 		enum tcp_verdict v;
@@ -457,7 +564,7 @@ enum tcp_verdict tcp_send_data(union flow *f)
 	if (t->flags & TF_HOST_EOF && !(t->flags & TF_FIN_SENT)) {
 		if (!tcp_send_flags(f, TH_FIN | TH_ACK))
 			return TCP_MORE;
-		t->flags |= TF_FIN_SENT;
+		fin_sent(t);
 		t->snd_nxt++;
 	}
 	return TCP_OK;

@@ -29,20 +29,38 @@ static inline uint32_t seq_max(uint32_t a, uint32_t b)
 
 #define SEG_WS_MAX	14	/* RFC 7323 2.3 */
 #define SEG_MSS_DEFAULT	536	/* RFC 9293 3.7.1 */
-#define SEG_OPT_SYN	8	/* bytes seg_opts_put() writes at most */
+#define SEG_OPT_SYN	12	/* bytes seg_opts_put() writes at most */
+#define SEG_BLOCKS	4	/* of a SACK option, at most */
+#define SEG_OPT_SACK	(4 + 8 * SEG_BLOCKS)	/* bytes of it */
 
 struct seg_opts {
 	uint16_t	mss;	/* SEG_MSS_DEFAULT if absent or nonsense */
 	bool		has_ws;
+	bool		sack;	/* selective acknowledgements are welcome */
 	uint8_t		ws;	/* at most SEG_WS_MAX */
+};
+
+/* Received beyond a gap: from @start up to, not including, @end */
+struct seg_block {
+	uint32_t	start, end;
 };
 
 /* seg_opts_parse() - Read the options of a SYN; malformed ones end the list */
 void seg_opts_parse(const struct pkt *p, struct seg_opts *o);
 
-/* seg_opts_put() - MSS, and window scale unless @ws is negative; returns bytes
- * written, a multiple of 4, at most SEG_OPT_SYN */
-size_t seg_opts_put(uint8_t *buf, uint16_t mss, int ws);
+/* seg_opts_put() - MSS, window scale unless @ws is negative, and whether
+ * selective acknowledgements are welcome; returns bytes written, a multiple of
+ * 4, at most SEG_OPT_SYN */
+size_t seg_opts_put(uint8_t *buf, uint16_t mss, int ws, bool sack);
+
+/* seg_sack_parse() - The blocks of a segment's SACK option, up to @max, as
+ * they are: nothing has been checked */
+unsigned seg_sack_parse(const struct pkt *p, struct seg_block *b,
+			unsigned max);
+
+/* seg_sack_put() - A SACK option with @n blocks, up to SEG_BLOCKS; returns bytes
+ * written, a multiple of 4 */
+size_t seg_sack_put(uint8_t *buf, const struct seg_block *b, unsigned n);
 
 /* seg_len() - Sequence space the segment takes: data, SYN and FIN */
 uint32_t seg_len(const struct pkt *p);

@@ -65,3 +65,13 @@ uint32_t win_rto(uint32_t srtt, uint32_t rttvar, unsigned retries)
 	rto = MAX(rto, WIN_RTO_MIN) << MIN(retries, 16);
 	return (uint32_t)MIN(rto, WIN_RTO_MAX);
 }
+
+uint32_t win_probe(uint32_t srtt, uint32_t rttvar, bool recovering)
+{
+	uint32_t floor = recovering ? WIN_REPEAT_MIN : WIN_PROBE_MIN;
+	uint64_t probe = 2ULL * srtt + 4ULL * rttvar;
+
+	if (!srtt)
+		return WIN_RTO_FIRST;
+	return (uint32_t)MIN(MAX(probe, floor), win_rto(srtt, rttvar, 0));
+}

@@ -18,6 +18,8 @@
 /* Retransmission, RFC 6298 with Linux' lower bound: the link is virtual */
 #define WIN_RTO_FIRST	1000000U	/* us, before the first sample */
 #define WIN_RTO_MIN	200000U
+#define WIN_PROBE_MIN	60000U		/* more than a delayed ACK takes */
+#define WIN_REPEAT_MIN	10000U		/* while acknowledgements keep coming */
 #define WIN_RTO_MAX	120000000U
 #define WIN_SYN_TRIES	6
 #define WIN_DATA_TRIES	15
@@ -61,5 +63,12 @@ void win_rtt(uint32_t *srtt, uint32_t *rttvar, uint32_t sample);
 
 /* win_rto() - Time-out in us after @retries unanswered ones */
 uint32_t win_rto(uint32_t srtt, uint32_t rttvar, unsigned retries);
+
+/*
+ * win_probe() - Time-out in us until the first sign of life is asked for, with
+ * a guest that will say exactly what it misses (RFC 8985 7.2)
+ * @recovering:	it is saying so already, at once for every frame
+ */
+uint32_t win_probe(uint32_t srtt, uint32_t rttvar, bool recovering);
 
 #endif /* TCP_WIN_H */

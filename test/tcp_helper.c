@@ -9,6 +9,7 @@
  */
 #include "tcp_helper.h"
 
+#include <arpa/inet.h>
 #include <dirent.h>
 #include <errno.h>
 #include <net/if.h>
@@ -25,6 +26,8 @@
 #include "fwd_listen.h"
 #include "guest.h"
 #include "hold.h"
+#include "tcp_ooo.h"
+#include "tcp_sack.h"
 #include "input.h"
 #include "log.h"
 #include "siphash.h"
@@ -228,6 +231,8 @@ void rig_reset(void)
 	timer_reset();
 	flow_init();
 	hold_init();
+	ooo_init();
+	sack_init();
 	fake_reset();
 	tap_attach(&fake_tap_ops);
 	facts.mtu = 65520;
@@ -248,6 +253,8 @@ const char *rig_left(void)
 	unsigned n;
 
 	rig_turn(0);
+	if (ooo_used() || sack_used())
+		return "left: pieces beyond a gap";
 	if (flow_count() || timer_count() || hold_chunks_used() ||
 	    flow_listed(FLOW_RUN)) {
 		snprintf(text, sizeof(text),
@@ -319,10 +326,25 @@ void conn_init(struct conn *c, in_port_t gport)
 			    .mss = 1460, .ws = -1 };
 }
 
+static size_t put_blocks(const struct conn *c, uint8_t *opt)
+{
+	uint8_t *p = opt + 4;
+	unsigned i;
+
+	memcpy(opt, (uint8_t[]){ 1, 1, 5, (uint8_t)(2 + 8 * c->blocks) }, 4);
+	for (i = 0; i < c->blocks; i++, p += 8) {
+		uint32_t n[2] = { htonl(c->irs + c->block[i].start),
+				  htonl(c->irs + c->block[i].end) };
+
+		memcpy(p, n, 8);
+	}
+	return (size_t)(p - opt);
+}
+
 void guest_segment(const struct conn *c, uint8_t flags, uint32_t seq,
 		   uint32_t ack, const void *data, size_t len)
 {
-	uint8_t *b = queue.frame[queue.n], opt[8];
+	uint8_t *b = queue.frame[queue.n], opt[40];
 	struct iovec *iov = queue.iov[queue.n];
 	struct hdr_ip ip = {
 		.smac = facts.mac, .dmac = facts.our_mac,
@@ -342,6 +364,12 @@ void guest_segment(const struct conn *c, uint8_t flags, uint32_t seq,
 		memcpy(opt + optlen, (uint8_t[]){ 1, 3, 3, (uint8_t)c->ws }, 4);
 		optlen += 4;
 	}
+	if (flags & TH_SYN && c->sack) {
+		memcpy(opt + optlen, (uint8_t[]){ 1, 1, 4, 2 }, 4);
+		optlen += 4;
+	}
+	if (!(flags & TH_SYN) && c->blocks)
+		optlen = put_blocks(c, opt);
 	n = hdr_put_ip(b, &ip, TCP_HLEN + optlen + len);
 	n += hdr_put_tcp(b + n, c->gport, c->hport, c->iss + seq,
 			 flags & TH_ACK ? c->irs + ack : 0, flags, c->win, opt,
@@ -401,6 +429,31 @@ static bool sum_good(const struct pkt *p, uint8_t *frame, size_t len)
 	return !csum_fold(csum_partial(frame + ip, l4, sum));
 }
 
+static void read_options(struct seg *s, const struct pkt *p)
+{
+	const uint8_t *o = p->tcp.opt, *end = o + p->tcp.optlen;
+
+	for (; o < end && *o; o += *o == 1 ? 1 : o[1]) {
+		unsigned i;
+
+		if (*o == 2)
+			s->mss = (uint16_t)(o[2] << 8 | o[3]);
+		if (*o == 3)
+			s->ws = o[2];
+		s->sack = s->sack || *o == 4;
+		if (*o != 5)
+			continue;
+		for (i = 0; i < (o[1] - 2U) / 8 && i < 4; i++) {
+			uint32_t n[2];
+
+			memcpy(n, o + 2 + i * 8, 8);
+			s->block[i].start = ntohl(n[0]);
+			s->block[i].end = ntohl(n[1]);
+			s->blocks = i + 1;
+		}
+	}
+}
+
 bool rig_pop(void)
 {
 	static uint8_t frame[70000];
@@ -429,13 +482,7 @@ bool rig_pop(void)
 	};
 	s->sum_ok = info.csum_partial || sum_good(&p, frame, iov.iov_len);
 	cur_pull(&p.data, s->data, s->len);
-	for (i = 0; i + 3 < p.tcp.optlen; i += 4) {
-		if (p.tcp.opt[i] == 2)
-			s->mss = (uint16_t)(p.tcp.opt[i + 2] << 8 |
-					    p.tcp.opt[i + 3]);
-		else if (p.tcp.opt[i + 1] == 3)
-			s->ws = p.tcp.opt[i + 3];
-	}
+	read_options(s, &p);
 	return true;
 }
 

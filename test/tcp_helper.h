@@ -33,6 +33,9 @@ struct conn {
 	uint16_t	win;		/* window field to send */
 	uint16_t	mss;		/* option in SYNs, 0 = none */
 	int		ws;		/* option in SYNs, -1 = none */
+	bool		sack;		/* option in SYNs */
+	unsigned	blocks;		/* to tell of in others: offsets as ack */
+	struct { uint32_t start, end; } block[4];
 };
 
 /* The segment that rig_expect() or rig_pop() took last */
@@ -41,6 +44,9 @@ struct seg {
 	uint32_t	seq, ack;
 	uint16_t	win, mss;
 	int		ws;		/* -1 = no option */
+	bool		sack;		/* the option of a SYN */
+	unsigned	blocks;
+	struct { uint32_t start, end; } block[4];
 	uint8_t		flags, gso;
 	uint16_t	gso_size;
 	size_t		len;

@@ -216,6 +216,7 @@ def _cleanup():
 signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
 
 _tmp = None
+_making = threading.Lock()      # of programs, by several threads
 
 
 def tmp(name=""):
@@ -320,29 +321,76 @@ def tune(pid):
         exit 0"""), check=False)
 
 
-class Topo:
-    """The host and the remote; .host and .remote are pids."""
+class Wire:
+    """test/bench/wire.c between two @ends, "PID:DEVICE" or the path of
+    passt's socket; @mount is a pid with a /dev/net/tun. Options as there:
+    "-d", 1000 is a millisecond each way."""
 
-    def __init__(self, mtu=65520):
+    def __init__(self, mount, ends, *opts):
+        self.proc = start(["nsenter", f"--mount=/proc/{mount}/ns/mnt",
+                           tool("wire"), *map(str, opts), *ends],
+                          stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        try:
+            self.answer("ready")
+        except RuntimeError:
+            self.stop()
+            raise
+
+    def answer(self, want=""):
+        if not select.select([self.proc.stdout], [], [], 10)[0]:
+            raise RuntimeError("wire: no answer")
+        line = self.proc.stdout.readline().decode().strip()
+        if not line.startswith(want) or not line:
+            raise RuntimeError(f"wire: {line or 'ended'}")
+        return line
+
+    def set(self, *opts):
+        """Change options; the others stay as they were."""
+        self.proc.stdin.write((" ".join(map(str, opts)) + "\n").encode())
+        self.proc.stdin.flush()
+        self.answer("ready")
+
+    def counts(self):
+        """What happened to frames from the first end, and the second."""
+        self.proc.stdin.write(b"counts\n")
+        self.proc.stdin.flush()
+        n = [int(x) for x in self.answer().split()]
+        names = "frames bytes lost lost_bytes twice late over".split()
+        return dict(zip(names, n[:7])), dict(zip(names, n[7:]))
+
+    def stop(self):
+        stop(self.proc)
+        self.proc.stdin.close()
+        self.proc.stdout.close()
+
+
+class Topo:
+    """The host and the remote; .host and .remote are pids. With @wire, options
+    of wire.c, that takes the place of the veth pair."""
+
+    def __init__(self, mtu=65520, wire=None):
         self.procs = [holder("--net", "--mount"), holder("--net")]
         self.host, self.remote = h, r = [p.pid for p in self.procs]
         for n in h, r:
             tune(n)
             ip(n, "link set lo up")
-        ip(h, f"link add eth0 mtu {mtu} type veth peer name eth0 "
-              f"netns {r} mtu {mtu}")
-        for n, addrs in ((h, [HOST]), (r, [REMOTE, GW])):
-            ip(n, "link set eth0 up")
-            for a in addrs:
-                ip(n, f"addr add {a[4]}/24 dev eth0")
-                ip(n, f"addr add {a[6]}/64 dev eth0 nodad")
-        for v in 4, 6:
-            ip(h, f"-{v} route add default via {GW[v]}")
         self.in_host("sh", "-ec", """
             mkdir -p /dev/net
             mount -t tmpfs -o mode=755 tun /dev/net
             mknod /dev/net/tun c 10 200
             chmod 666 /dev/net/tun""")
+        if wire is None:
+            ip(h, f"link add eth0 type veth peer name eth0 netns {r}")
+        else:
+            self.wire = Wire(h, [f"{h}:eth0", f"{r}:eth0"], *wire)
+            self.procs.append(self.wire.proc)
+        for n, addrs in ((h, [HOST]), (r, [REMOTE, GW])):
+            ip(n, f"link set eth0 mtu {mtu} up")
+            for a in addrs:
+                ip(n, f"addr add {a[4]}/24 dev eth0")
+                ip(n, f"addr add {a[6]}/64 dev eth0 nodad")
+        for v in 4, 6:
+            ip(h, f"-{v} route add default via {GW[v]}")
         self.program = self._program("PASTA")
 
         def settled():
@@ -377,7 +425,9 @@ class Topo:
             os.path.dirname(sys.argv[0]), "..", "..", name))
         if run(*self.as_user("test", "-x", path), check=False).returncode:
             # A tree below somebody's home: take a copy
-            shutil.copy(path, tmp(name))
+            with _making:
+                if not os.path.exists(tmp(name)):
+                    shutil.copy(path, tmp(name))
             path = tmp(name)
         return path
 
@@ -511,13 +561,8 @@ class PumpGuest:
     def __init__(self, passt, *opts, mtu=65520, config=True):
         self.procs = [holder("--net")]
         self.pid = passt.guest = self.procs[0].pid
-        self.pump = start(["nsenter", f"--net=/proc/{self.pid}/ns/net",
-                           f"--mount=/proc/{passt.topo.host}/ns/mnt",
-                           pump_program(), *opts, passt.sock, self.TAP],
-                          stdout=subprocess.PIPE)
-        self.procs.append(self.pump)
         try:
-            self.connected()
+            self.join(passt, *opts)
             tune(self.pid)
             ip(self.pid, "link set lo up")
             if config:
@@ -525,6 +570,14 @@ class PumpGuest:
         except RuntimeError:
             self.stop()
             raise
+
+    def join(self, passt, *opts):
+        self.pump = start(["nsenter", f"--net=/proc/{self.pid}/ns/net",
+                           f"--mount=/proc/{passt.topo.host}/ns/mnt",
+                           tool("pump"), *opts, passt.sock, self.TAP],
+                          stdout=subprocess.PIPE)
+        self.procs.append(self.pump)
+        self.connected()
 
     def at_once(self):
         """No advertised addresses, and no waiting for one's own."""
@@ -567,13 +620,26 @@ class PumpGuest:
         self.stop()
 
 
-def pump_program():
-    """Made when first asked for."""
-    path = tmp("pump")
-    if not os.path.exists(path):
-        run(os.environ.get("CC") or "cc", "-O2", "-std=c11", "-D_GNU_SOURCE",
-            "-o", path, os.path.join(os.path.dirname(sys.argv[0]), "..",
-                                     "bench", "pump.c"))
+class WireGuest(PumpGuest):
+    """The same over a bad wire, .wire; @opts are those of wire.c. First end:
+    the guest, second: passt."""
+
+    def join(self, passt, *opts):
+        self.wire = Wire(passt.topo.host, [f"{self.pid}:{self.TAP}",
+                                           passt.sock], *opts)
+        self.pump = self.wire.proc
+        self.procs.append(self.pump)
+
+
+def tool(name):
+    """A program of test/bench, made when first asked for."""
+    path = tmp(name)
+    with _making:
+        if not os.path.exists(path):
+            run(os.environ.get("CC") or "cc", "-O2", "-std=c11",
+                "-D_GNU_SOURCE", "-o", path,
+                os.path.join(os.path.dirname(sys.argv[0]), "..", "bench",
+                             f"{name}.c"))
     return path
 
 

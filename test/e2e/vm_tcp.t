@@ -28,6 +28,9 @@ def ws(n):
     return struct.pack("BBBB", 1, 3, 3, n)
 
 
+SACK_OK = b"\1\1\4\2"
+
+
 class Conn:
     """The guest's end of a connection. .nxt is what it sends next, .rcv what
     it expects next; nothing is sent but what a test says."""
@@ -131,7 +134,7 @@ def handshake(g, v):
                 ("MSS 65535", mss(65535) + ws(1), mss(ours) + ws(8)),
                 ("SACK and timestamps too", mss(1460) + b"\4\2\x08\x0a" +
                  b"\0\0\0\1" * 2 + ws(7)[1:] + b"\0\0\0"[:3],
-                 mss(ours) + ws(8)),
+                 mss(ours) + ws(8) + SACK_OK),
                 ("an option of length 0", mss(1460) + b"\x63\0\1\1", mss(
                     ours)),
                 ("an option of length 1", mss(1460) + b"\x63\1\1\1", mss(
@@ -269,7 +272,7 @@ def to_host(g, v):
                   if c.mine(p)] or [None]
             ok(p and p.flags == ACK and (p.seq, p.ack) == (c.rcv, c.nxt),
                f"IPv{v}: keepalive with {what} is answered", p)
-        p, = [p for p in g.replies(c.frame(ACK, b"late", seq=c.nxt + 4))
+        p, = [p for p in g.replies(c.frame(ACK, b"BBBB", seq=c.nxt + 4))
               if c.mine(p)] or [None]
         ok(p and p.flags == ACK and p.ack == c.nxt,
            f"IPv{v}: a gap gives a duplicate acknowledgement", p)
@@ -509,7 +512,8 @@ def inbound(g, v):
         me = s.getsockname()[1]
         p = g.expect(lambda p: p.proto == TCP and p.dport == IN)
         same((p.flags, p.src, p.sport, p.dst, p.ack, p.opts, p.win),
-             (SYN, seen, me, HOST[v], 0, mss(OURS[v]) + ws(8), 65535),
+             (SYN, seen, me, HOST[v], 0,
+              mss(OURS[v]) + ws(8) + SACK_OK, 65535),
              f"IPv{v}: inbound SYN from {source}")
         c = Conn(g, v, seen, me, sport=IN)
         c.rcv = p.seq + 1

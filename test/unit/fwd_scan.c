@@ -10,7 +10,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <net/if.h>
-#include <netinet/tcp.h>
 #include <sched.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
@@ -161,15 +160,15 @@ static void see(bool diag)
 	} else {
 		fd = proc_net_open("tcp");
 		fd6 = proc_net_open("tcp6");
-		EXPECT_EQ(proc_net_ports(fd, TCP_LISTEN, tcp), 0);
-		EXPECT_EQ(proc_net_ports(fd6, TCP_LISTEN, tcp), 0);
-		EXPECT_EQ(proc_net_ports(fd6, TCP_LISTEN, tcp), 0);
+		EXPECT_EQ(proc_net_ports(fd, IPPROTO_TCP, tcp), 0);
+		EXPECT_EQ(proc_net_ports(fd6, IPPROTO_TCP, tcp), 0);
+		EXPECT_EQ(proc_net_ports(fd6, IPPROTO_TCP, tcp), 0);
 		close(fd);
 		close(fd6);
 		fd = proc_net_open("udp");
 		fd6 = proc_net_open("udp6");
-		EXPECT_EQ(proc_net_ports(fd, TCP_CLOSE, udp), 0);
-		EXPECT_EQ(proc_net_ports(fd6, TCP_CLOSE, udp), 0);
+		EXPECT_EQ(proc_net_ports(fd, IPPROTO_UDP, udp), 0);
+		EXPECT_EQ(proc_net_ports(fd6, IPPROTO_UDP, udp), 0);
 		close(fd);
 		close(fd6);
 	}
@@ -254,10 +253,10 @@ static void junk(void)
 		EXPECT_EQ(write(fd, "0123456789", 10), 10);
 	EXPECT_EQ(write(fd, "\n", 1), 1);
 	EXPECT_EQ(write(fd, tail, strlen(tail)), (ssize_t)strlen(tail));
-	EXPECT_EQ(proc_net_ports(fd, TCP_LISTEN, ports), 0);
+	EXPECT_EQ(proc_net_ports(fd, IPPROTO_TCP, ports), 0);
 	EXPECT(is_set(ports, 2, 0x35, 0xffff));
 	close(fd);
-	EXPECT(proc_net_ports(fd, TCP_LISTEN, ports) < 0);
+	EXPECT(proc_net_ports(fd, IPPROTO_TCP, ports) < 0);
 	EXPECT_EQ(__real_proc_net_open("no such table"), -ENOENT);
 }
 

@@ -99,6 +99,8 @@ static void tcp(const char *to)
 	EXPECT(a >= 0);
 	EXPECT_EQ(get_int(a, IPPROTO_TCP, TCP_NODELAY), 1);
 	EXPECT_EQ(sock_error(c), 0);
+	EXPECT(sock_rtt(c) > 0 && sock_rtt(c) < 1000000);
+	EXPECT_EQ(sock_rtt(-1), 0);
 
 	sock_reset(c);
 	EXPECT(readable(a));

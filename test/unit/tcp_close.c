@@ -30,8 +30,13 @@ static void opened(struct conn *c, const char *name, uint32_t isn)
 /* gone() - Nothing is left, and the guest hears that if it asks */
 static void gone(struct conn *c)
 {
+	union flow *f;
+
 	conn_close(c, false);
 	EXPECT_QUIET();
+	f = rig_flow(c);
+	if (f && EXPECT_EQ(f->tcp.state, TS_TIME_WAIT))
+		rig_advance(1001 * MSEC);
 	EXPECT_CLEAN();
 	guest_send(c, TH_ACK, 100, 100, NULL, 0);
 	EXPECT_SEG(c, TH_RST, 100, 0, 0);
@@ -68,6 +73,24 @@ static void test_host_first(uint32_t isn)
 	EXPECT_SEG(&c, TH_ACK, 2002, 352, 0);
 	EXPECT_EQ(host_read(&c, buf, sizeof(buf)), 50);
 	EXPECT_EQ(host_read(&c, buf, sizeof(buf)), 0);
+
+	group("... not knowing that we know");
+	rig_advance(300 * MSEC);
+	guest_send(&c, TH_FIN | TH_ACK, 351, 2002, NULL, 0);
+	EXPECT_SEG(&c, TH_ACK, 2002, 352, 0);
+	guest_send(&c, TH_ACK, 352, 2002, NULL, 0);
+	EXPECT_QUIET();
+	gone(&c);
+
+	opened(&c, "a reset for who waits", isn);
+	shutdown(c.host, SHUT_WR);
+	EXPECT_SEG(&c, TH_FIN | TH_ACK, 1, 1, 0);
+	guest_send(&c, TH_FIN | TH_ACK, 1, 2, NULL, 0);
+	EXPECT_SEG(&c, TH_ACK, 2, 2, 0);
+	guest_send(&c, TH_RST, 77, 0, NULL, 0);
+	EXPECT(rig_flow(&c));
+	guest_send(&c, TH_RST, 2, 0, NULL, 0);
+	EXPECT(!rig_flow(&c));
 	gone(&c);
 
 	opened(&c, "the host ends, FIN alone", isn);

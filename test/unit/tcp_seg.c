@@ -85,15 +85,62 @@ static void test_opts(void)
 	}
 
 	group("there and back");
-	for (i = 0; i <= 15; i++) {
-		size_t n = seg_opts_put(b, (uint16_t)(1000 + i), (int)i - 1);
+	for (i = 0; i <= 31; i++) {
+		bool sack = i & 16;
+		size_t n;
 
-		EXPECT_EQ(n, i ? 8 : 4);
+		i &= 15;
+		n = seg_opts_put(b, (uint16_t)(1000 + i), (int)i - 1, sack);
+		EXPECT_EQ(n, (i ? 8 : 4) + (sack ? 4 : 0));
 		o = parse(b, (uint8_t)n);
+		EXPECT_EQ(o.sack, sack);
+		i |= sack ? 16 : 0;
+		if (sack)
+			continue;
 		EXPECT_EQ(o.mss, 1000 + i);
 		EXPECT_EQ(o.has_ws, i > 0);
 		if (i)
 			EXPECT_EQ(o.ws, i - 1);
+	}
+}
+
+static unsigned sack_of(const uint8_t *opt, size_t n, struct seg_block *b,
+			unsigned max)
+{
+	struct pkt p;
+
+	memset(&p, 0, sizeof(p));
+	memcpy(p.tcp.opt, opt, n);
+	p.tcp.optlen = (uint8_t)n;
+	return seg_sack_parse(&p, b, max);
+}
+
+static void test_sack(void)
+{
+	static const uint8_t two[] = { 1, 1, 8, 10, 0, 0, 0, 1, 0, 0, 0, 2,
+				       5, 18, 0xff, 0xff, 0xff, 0xf0, 0, 0, 0, 16,
+				       1, 2, 3, 4, 5, 6, 7, 8 };
+	static const uint8_t odd[] = { 5, 11, 0, 0, 0, 1, 0, 0, 0, 2, 9,
+				       5, 10, 0, 0, 0, 1, 0, 0, 0, 2 };
+	static const uint8_t cut[] = { 5, 18, 0, 0, 0, 1, 0, 0, 0, 2 };
+	struct seg_block in[4] = { { 1, 2 }, { 0xfffffff0, 5 }, { 7, 7 },
+				   { 0x01020304, 0x05060708 } }, out[5];
+	uint8_t b[SEG_OPT_SACK];
+	unsigned i;
+
+	group("selective acknowledgements");
+	EXPECT_EQ(sack_of(two, sizeof(two), out, 4), 2);
+	EXPECT(out[0].start == 0xfffffff0 && out[0].end == 16);
+	EXPECT(out[1].start == 0x01020304 && out[1].end == 0x05060708);
+	EXPECT_EQ(sack_of(two, sizeof(two), out, 1), 1);
+	EXPECT_EQ(sack_of(odd, sizeof(odd), out, 4), 1);
+	EXPECT_EQ(sack_of(cut, sizeof(cut), out, 4), 0);
+	for (i = 0; i <= 4; i++) {
+		size_t n = seg_sack_put(b, in, i);
+
+		EXPECT_EQ(n, i ? 4 + 8 * i : 0);
+		EXPECT_EQ(sack_of(b, n, out, 5), i);
+		EXPECT(!memcmp(in, out, i * sizeof(*in)));
 	}
 }
 
@@ -177,6 +224,7 @@ int main(void)
 {
 	test_seq();
 	test_opts();
+	test_sack();
 	test_trim();
 	test_rst();
 	return done();

@@ -237,6 +237,8 @@ static void round_of(unsigned no)
 		guest_sends();
 		rig_advance(MSEC);
 		guest_hears();
+		/* One that does not know that all is over gets a reset */
+		w.reset = w.reset && w.una < w.all_out;
 		if (w.reset || (!flow_count() && w.host_eof))
 			break;
 		if (w.stuck > 40)
