@@ -245,7 +245,7 @@ def first_look():
 
 def default():
     with works("it is what pasta does without port options"):
-        with topo.pasta("--config-net") as p:
+        with topo.pasta("--config-net", auto=True) as p:
             p.configured()
             l = listen_in(p.guest, 4, addr="0.0.0.0", port=7901)
             h = listen_in(topo.host, 4, addr="127.0.0.1", port=7902)

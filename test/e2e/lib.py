@@ -437,10 +437,16 @@ class Topo:
                    timeout=timeout, cwd="/", **kw)
 
     def pasta(self, *opts, command=("sleep", "infinity"), env=None,
-              config=True, quiet=True):
-        """Start pasta with a command and wait until that runs."""
+              config=True, quiet=True, auto=False):
+        """Start pasta with a command and wait until that runs. Ports that are
+        not given are not forwarded, or, with @auto, as pasta likes best."""
+        ports = [("-t", "--tcp-ports"), ("-u", "--udp-ports"),
+                 ("-T", "--tcp-ns"), ("-U", "--udp-ns")]
+        none = [w for p in ports if not auto and not set(p) & set(opts)
+                for w in (p[0], "none")]
         return Pasta(self, [*(["--config-net"] if config else []), "-f",
-                            *(["-q"] if quiet else []), *opts], command, env)
+                            *(["-q"] if quiet else []), *none, *opts],
+                     command, env)
 
     def passt(self, *opts, **kw):
         """Start passt and wait until its socket can be connected to."""
