@@ -469,7 +469,6 @@ static void signals_init(void)
 	sigset_t set;
 
 	signal(SIGPIPE, SIG_IGN);
-	signal(SIGXFSZ, SIG_IGN);	/* a full log or capture: an error */
 	sigemptyset(&set);
 	sigaddset(&set, SIGTERM);
 	sigaddset(&set, SIGQUIT);
@@ -625,9 +624,10 @@ static void start_pasta(struct conf *c)
 	isolate_mounts(false);
 	ns_stays = stay_in_ns(c);
 	pasta_check_exec();
+	tell_ready();
+	/* The terminal is the command's from here on */
 	if (pasta_spawned() && c->level < LOG_LVL_DEBUG)
 		log_to_stderr(false);
-	tell_ready();
 	if (ns_stays)
 		ns_call(isolate_in_ns, NULL);
 	isolate_final(false);
@@ -660,6 +660,7 @@ int main(int argc, char **argv)
 	struct conf *c = &self.conf;
 	struct isolate_conf iso;
 
+	signal(SIGXFSZ, SIG_IGN);	/* a full log or capture: an error */
 	/* Nothing inherited but what is needed to set up */
 	isolate_initial();
 	conf_parse(c, argc, argv);
