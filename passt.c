@@ -543,10 +543,14 @@ static bool stay_in_ns(const struct conf *c)
 	return true;
 }
 
-static int isolate_in_ns(void *unused)
+/* The thread that stays there. It may have to bind a port below 1024 that a
+ * program of the host opens later on */
+static int isolate_in_ns(void *conf)
 {
-	(void)unused;
-	isolate_final(false);
+	const struct conf *c = conf;
+
+	isolate_final(c->fwd.rules[FWD_TCP_NS].mode == RULES_AUTO ||
+		      c->fwd.rules[FWD_UDP_NS].mode == RULES_AUTO);
 	return 0;
 }
 
@@ -629,7 +633,7 @@ static void start_pasta(struct conf *c)
 	if (pasta_spawned() && c->level < LOG_LVL_DEBUG)
 		log_to_stderr(false);
 	if (ns_stays)
-		ns_call(isolate_in_ns, NULL);
+		ns_call(isolate_in_ns, c);
 	isolate_final(false);
 	if (!c->fwd.no_tap)
 		announce();

@@ -236,6 +236,28 @@ def forbidden():
                 l.close()
 
 
+def low_ports():
+    """The namespace's are there for any number; opened later on as well."""
+    def caps(p):
+        return sorted(set(re.findall(r"CapPrm:\s*0*(\w*)", "".join(
+            read(f"/proc/{p.pid}/task/{t}/status")
+            for t in os.listdir(f"/proc/{p.pid}/task")))))
+    with works("a port below 1024 that the host opens while we run"):
+        with topo.pasta("--config-net", "-t", "none", "-u", "none", "-T", "auto",
+                        "-U", "none") as p:
+            p.configured()
+            time.sleep(0.3)
+            h = listen_in(topo.host, 4, addr="127.0.0.1", port=81)
+            until(lambda: 81 in tcp_ports(p.guest))
+            served(h, p.guest, 81, 4)
+            h.close()
+            assert caps(p) == ["", "400"], caps(p)
+        with topo.pasta("--config-net", "-T", "none", "-U", "none") as p:
+            p.configured()
+            time.sleep(0.3)
+            assert caps(p) == [""], caps(p)
+
+
 def idle(p):
     with works("nothing happens: next to no CPU"):
         before = cpu(p.pid)
@@ -290,6 +312,7 @@ with topo.pasta("--config-net", *AUTO) as pasta:
     idle(pasta)
 taken()
 forbidden()
+low_ports()
 explicit_and_auto()
 first_look()
 default()
