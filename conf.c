@@ -36,13 +36,21 @@
 
 static void usage(const struct conf *c, FILE *f);
 
+/* Who asked for words on standard output must not miss some unnoticed */
+_Noreturn static void end_of_output(void)
+{
+	if (fflush(stdout) || ferror(stdout))
+		die_perror("Cannot write to standard output");
+	exit(EXIT_SUCCESS);
+}
+
 _Noreturn static void take_help(struct conf *c, const struct option_row *row,
 				const char *arg)
 {
 	(void)row;
 	(void)arg;
 	usage(c, stdout);
-	exit(fflush(stdout) ? EXIT_FAILURE : EXIT_SUCCESS);
+	end_of_output();
 }
 
 static const char *mode_name(enum mode m)
@@ -67,7 +75,7 @@ _Noreturn static void take_version(struct conf *c,
 	       "This is free software: you are free to change and redistribute it.\n"
 	       "There is NO WARRANTY, to the extent permitted by law.\n",
 	       mode_name(c->mode), conf_version());
-	exit(fflush(stdout) ? EXIT_FAILURE : EXIT_SUCCESS);
+	end_of_output();
 }
 
 /* For management tools, as the vhost-user back-end convention has it */
@@ -79,7 +87,7 @@ _Noreturn static void take_capabilities(struct conf *c,
 	(void)row;
 	(void)arg;
 	puts("{ \"type\": \"net\" }");
-	exit(fflush(stdout) ? EXIT_FAILURE : EXIT_SUCCESS);
+	end_of_output();
 }
 
 #define TO(member)	offsetof(struct conf, member), \

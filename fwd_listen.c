@@ -15,6 +15,7 @@
 #include "fwd_listen.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
@@ -36,6 +37,7 @@ static struct {
 	bool no_dev;			/* namespace: bound to loopback addresses
 					 * instead of the device */
 	int last_fd;			/* of the last one opened */
+	int fd_max;			/* none beyond it, unless 0 */
 } table = { .free = NO_SLOT };
 
 static uint8_t proto_of(enum fwd_table t)
@@ -114,7 +116,8 @@ static int bind_one(enum fwd_table t, const struct fwd_rule *rule,
 	fd = sock_listen(proto_of(t), rule, port, table.v4, table.v6);
 	if (fd < 0)
 		return fd;
-	ret = ev_add(fd, EPOLLIN, ref);
+	ret = table.fd_max && fd > table.fd_max ? -EMFILE :
+						  ev_add(fd, EPOLLIN, ref);
 	if (ret) {
 		close(fd);
 		return ret;
@@ -197,11 +200,17 @@ static bool has_weak(enum fwd_table t)
 	return false;
 }
 
-/* Where "all" ends if descriptors are few: connections need some as well, and
- * so do the other tables with such rules */
+/* Ports that nobody named leave these to connections */
+static long long ports_max(void)
+{
+	return (long long)MIN(descriptors_max() / 4 * 3, INT_MAX);
+}
+
+/* Where "all" ends if descriptors are few: the other tables with such rules
+ * need some as well */
 static int weak_max(enum fwd_table t)
 {
-	long long most = (long long)(descriptors_max() / 4 * 3);
+	long long most = ports_max();
 	int others = 0;
 
 	while (++t < FWD_TABLES)
@@ -337,6 +346,7 @@ void listen_ports(enum fwd_table t, uint8_t ports[static PORTS_BYTES])
 struct follow {
 	enum fwd_table	t;
 	uint8_t		open[PORTS_BYTES];
+	const uint8_t	*known;
 	struct listen_failure *fail;
 	unsigned	n, max;
 };
@@ -358,10 +368,12 @@ static int open_ports(void *arg)
 			if (!bit_test(w->open, port))
 				continue;
 			e = open_one(w->t, &r, (in_port_t)port);
-			if (!e || w->n == w->max)
+			if (!e)
 				continue;
-			w->fail[w->n++] = (struct listen_failure){
-				(in_port_t)port, e };
+			if (w->n < w->max && (listen_exhausted(e) ||
+					      !bit_test(w->known, port)))
+				w->fail[w->n++] = (struct listen_failure){
+					(in_port_t)port, e };
 			if (listen_exhausted(e))
 				return 0;
 		}
@@ -370,6 +382,7 @@ static int open_ports(void *arg)
 }
 
 int listen_follow(enum fwd_table t, const uint8_t want[static PORTS_BYTES],
+		  const uint8_t known[static PORTS_BYTES],
 		  struct listen_failure *fail, unsigned max)
 {
 	static struct follow w;		/* large for a stack */
@@ -378,6 +391,7 @@ int listen_follow(enum fwd_table t, const uint8_t want[static PORTS_BYTES],
 	int rc = 0;
 
 	w.t = t;
+	w.known = known;
 	w.fail = fail;
 	w.n = 0;
 	w.max = max;
@@ -395,9 +409,11 @@ int listen_follow(enum fwd_table t, const uint8_t want[static PORTS_BYTES],
 
 	for (i = 0; i < PORTS_BYTES; i++)
 		any |= w.open[i];
+	table.fd_max = (int)ports_max();
 	if (any)
 		rc = pif_of(t) == PIF_NS ? ns_call(open_ports, &w) :
 					   open_ports(&w);
+	table.fd_max = 0;
 	return rc < 0 ? rc : (int)w.n;
 }
 

@@ -56,14 +56,17 @@ void listen_ports(enum fwd_table t, uint8_t ports[static PORTS_BYTES]);
  * @t:		one without rules of its own ("auto")
  * @want:	set of ports; each leads to its own number. Every address of
  *		the host, the loopback device of the namespace
- * @fail:	ports that could not be bound, up to @max of them
+ * @known:	set of ports whose failure is no news
+ * @fail:	other ports that could not be bound, up to @max of them
  *
  * When descriptors or memory are short, the port that met it is the last one
- * tried. Connections of a listener that is closed go on.
+ * tried, and is told of even if known. A quarter of the descriptors is left to
+ * connections. Those of a listener that is closed go on.
  *
  * Return: entries of @fail in use; -errno if the namespace cannot be entered
  */
 int listen_follow(enum fwd_table t, const uint8_t want[static PORTS_BYTES],
+		  const uint8_t known[static PORTS_BYTES],
 		  struct listen_failure *fail, unsigned max);
 
 /* listener_at() - By index and generation of an event; NULL if gone */

@@ -34,10 +34,12 @@
 #define INTERVAL_MIN	(200 * MSEC)
 #define INTERVAL_MAX	(1 * SEC)
 #define COST		100	/* time between, in times of what one takes */
-#define SOON		(20 * MSEC)	/* after news, at least */
+#define SOON		(20 * MSEC)	/* after news, at least, */
+#define COST_SOON	10		/* ... in times of what one takes */
 #define RETRY		(1 * SEC)	/* for what could not be bound */
 #define BUSY		50	/* new flows between two looks */
 #define FAIL_MAX	64U	/* of these per table and time */
+#define QUIET		60U	/* seconds between words about descriptors */
 
 enum place { HOST, NS, PLACES };
 enum { TCP, UDP, PROTOS };
@@ -57,6 +59,8 @@ struct view {
 struct follower {
 	bool		on;
 	bool		failed;		/* not all of it could be bound */
+	bool		exhausted;	/* ... for want of descriptors */
+	unsigned long	exhausted_told;
 	uint64_t	tried;
 	uint8_t		want[PORTS_BYTES], had[PORTS_BYTES];
 	uint8_t		told[PORTS_BYTES];	/* of a failure */
@@ -66,7 +70,7 @@ static struct {
 	struct view	view[PLACES];
 	struct follower	fol[FWD_TABLES];
 	struct timer	timer;
-	uint64_t	last;		/* look */
+	uint64_t	last, took;	/* look: when, and CPU time */
 	uint64_t	flows;		/* opened until then */
 	bool		opened;
 } scan;
@@ -187,24 +191,36 @@ static void decide(enum fwd_table t)
 	ports_minus(w->want, v->ours[UDP]);
 }
 
-/* Once for each port, until it works or is not wanted any more */
+/* Once for each port, until it works: who opens it over and over must not fill
+ * the log. That there are too few descriptors is not about the one port */
 static void tell_failure(enum fwd_table t, const struct listen_failure *f)
 {
+	const char *proto = proto_of(t) == TCP ? "TCP" : "UDP";
+	const char *whose = place_of(t) == HOST ? "the host" : "the namespace";
 	struct follower *w = &scan.fol[t];
 
-	if (bit_test(w->told, f->port))
+	if (!listen_exhausted(f->e)) {
+		bit_set(w->told, f->port);
+		/* Open for TCP only: that is told of there */
+		if (!bit_test(scan.view[place_of(t)].port[proto_of(t)],
+			      f->port))
+			return;
+		warn("Cannot forward %s port %u of %s, as its number cannot be bound %s: %s",
+		     proto, f->port, whose,
+		     place_of(t) == HOST ? "in the namespace" : "here",
+		     strerror(-f->e));
 		return;
-	bit_set(w->told, f->port);
-	warn("Cannot forward %s port %u of %s, as its number cannot be bound "
-	     "%s: %s", proto_of(t) == TCP ? "TCP" : "UDP", f->port,
-	     place_of(t) == HOST ? "the host" : "the namespace",
-	     place_of(t) == HOST ? "in the namespace" : "here",
-	     strerror(-f->e));
+	}
+	if (!w->exhausted && log_ratelimit(&w->exhausted_told, QUIET))
+		warn("Not forwarding %s ports of %s from %u on: each takes a descriptor, and a quarter is for connections (ulimit -Hn): %s",
+		     proto, whose, f->port, strerror(-f->e));
+	w->exhausted = true;
 }
 
 static void follow(enum fwd_table t)
 {
 	struct listen_failure fail[FAIL_MAX];
+	static uint8_t have[PORTS_BYTES];	/* large for a stack */
 	struct follower *w = &scan.fol[t];
 	bool same = !memcmp(w->want, w->had, sizeof(w->want));
 	int n, i;
@@ -213,16 +229,17 @@ static void follow(enum fwd_table t)
 		return;
 
 	w->tried = clock_now();
-	n = listen_follow(t, w->want, fail, FAIL_MAX);
+	n = listen_follow(t, w->want, w->told, fail, FAIL_MAX);
 	if (n < 0)
 		debug("Cannot open ports in the namespace: %s", strerror(-n));
 	for (i = 0; i < n; i++)
 		tell_failure(t, &fail[i]);
-	w->failed = n;
-	if (same)
-		return;
-	for (i = 0; i < PORTS_BYTES; i++)
-		w->told[i] &= w->want[i];
+
+	memset(have, 0, sizeof(have));
+	listen_ports(t, have);
+	ports_minus(w->told, have);
+	w->failed = memcmp(have, w->want, sizeof(have));
+	w->exhausted = w->exhausted && w->failed;
 	memcpy(w->had, w->want, sizeof(w->had));
 }
 
@@ -253,7 +270,7 @@ static void choose_news(void)
 
 static void scan_now(void)
 {
-	uint64_t began = cpu_clock(), wait;
+	uint64_t began = cpu_clock();
 	int at, p, t;
 
 	choose_news();
@@ -269,10 +286,10 @@ static void scan_now(void)
 		if (scan.fol[t].on)
 			follow((enum fwd_table)t);
 
-	wait = (cpu_clock() - began) * COST;
+	scan.took = cpu_clock() - began;
 	scan.last = clock_now();
 	timer_set(&scan.timer, TM_SCAN,
-		  MIN(MAX(wait, INTERVAL_MIN), INTERVAL_MAX));
+		  MIN(MAX(scan.took * COST, INTERVAL_MIN), INTERVAL_MAX));
 }
 
 /* ------------------------------------------------------------------- start */
@@ -360,12 +377,13 @@ void scan_timer(struct timer *t)
 void scan_ready(union ev_ref ref, uint32_t mask)
 {
 	uint64_t since = clock_now() - scan.last;
+	uint64_t soon = MIN(MAX(scan.took * COST_SOON, SOON), INTERVAL_MAX);
 
 	(void)mask;
 	if (ref.index >= PLACES || !nl_diag_closed(scan.view[ref.index].closed))
 		return;
-	if (since >= SOON)
+	if (since >= soon)
 		scan_now();
 	else
-		timer_set(&scan.timer, TM_SCAN, SOON - since);
+		timer_set(&scan.timer, TM_SCAN, soon - since);
 }

@@ -8,7 +8,7 @@
  *
  * Capabilities are set with the raw system call, to need no library. In a user
  * namespace of our own we hold all of them, over nothing of the host's; they
- * go as well, but for the two with which pasta keeps making sockets inside.
+ * go as well, but for low ports inside, where pasta has to follow the host's.
  */
 #include "isolation.h"
 
@@ -48,8 +48,6 @@
 #define CAPS_ROOT	CAP_BIT(CAP_SETFCAP)
 /* Root of a container: opening /proc/PID/ns as well */
 #define CAPS_NESTED	(CAPS_ROOT | CAP_BIT(CAP_SYS_PTRACE))
-/* setns(), and low ports in the target */
-#define CAPS_NS		(CAP_BIT(CAP_SYS_ADMIN) | CAP_BIT(CAP_NET_BIND_SERVICE))
 
 /* As we found them, for the command of pasta */
 static struct {
@@ -57,6 +55,7 @@ static struct {
 	bool files_known;
 	mode_t mask;
 	bool mask_known;
+	bool own_userns;		/* before we left the file system */
 } found;
 
 /* Keep of our permitted capabilities those in @keep */
@@ -226,6 +225,7 @@ void isolate_mounts(bool pid_ns)
 	static const char *const at[] = { "/tmp", "/proc", "/dev" };
 	unsigned i;
 
+	found.own_userns = !in_init_userns();
 	if (unshare(flags | (pid_ns ? CLONE_NEWPID : 0)))
 		die_perror("Cannot detach namespaces");
 
@@ -249,7 +249,7 @@ void isolate_mounts(bool pid_ns)
 		die_perror("Cannot leave the old root");
 }
 
-void isolate_final(bool ns_caps)
+void isolate_final(bool low_ports)
 {
 	int cap;
 
@@ -263,7 +263,8 @@ void isolate_final(bool ns_caps)
 
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
 		die_perror("Cannot set no_new_privs");
-	caps_limit(ns_caps ? CAPS_NS : 0);
+	caps_limit(low_ports && found.own_userns ?
+		   CAP_BIT(CAP_NET_BIND_SERVICE) : 0);
 	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0))
 		die_perror("Cannot become undumpable");
 }

@@ -54,8 +54,9 @@ void isolate_mounts(bool pid_ns);
 
 /*
  * isolate_final() - No new privileges, not dumpable, no capabilities
- * @ns_caps:	but keep those to enter the target namespace and bind there
+ * @low_ports:	but for low ports, unless that is a right over the host. For the
+ *		calling thread: others must not have it
  */
-void isolate_final(bool ns_caps);
+void isolate_final(bool low_ports);
 
 #endif /* ISOLATION_H */

@@ -471,7 +471,6 @@ static void signals_init(void)
 	sigset_t set;
 
 	signal(SIGPIPE, SIG_IGN);
-	signal(SIGXFSZ, SIG_IGN);	/* a full log or capture: an error */
 	sigemptyset(&set);
 	sigaddset(&set, SIGTERM);
 	sigaddset(&set, SIGQUIT);
@@ -548,10 +547,14 @@ static bool stay_in_ns(const struct conf *c)
 	return true;
 }
 
-static int isolate_in_ns(void *unused)
+/* The thread that stays there. It may have to bind a port below 1024 that a
+ * program of the host opens later on */
+static int isolate_in_ns(void *conf)
 {
-	(void)unused;
-	isolate_final(false);
+	const struct conf *c = conf;
+
+	isolate_final(c->fwd.rules[FWD_TCP_NS].mode == RULES_AUTO ||
+		      c->fwd.rules[FWD_UDP_NS].mode == RULES_AUTO);
 	return 0;
 }
 
@@ -629,11 +632,12 @@ static void start_pasta(struct conf *c)
 	isolate_mounts(false);
 	ns_stays = stay_in_ns(c);
 	pasta_check_exec();
+	tell_ready();
+	/* The terminal is the command's from here on */
 	if (pasta_spawned() && c->level < LOG_LVL_DEBUG)
 		log_to_stderr(false);
-	tell_ready();
 	if (ns_stays)
-		ns_call(isolate_in_ns, NULL);
+		ns_call(isolate_in_ns, c);
 	isolate_final(false);
 	if (!c->fwd.no_tap)
 		announce();
@@ -664,6 +668,7 @@ int main(int argc, char **argv)
 	struct conf *c = &self.conf;
 	struct isolate_conf iso;
 
+	signal(SIGXFSZ, SIG_IGN);	/* a full log or capture: an error */
 	/* Nothing inherited but what is needed to set up */
 	isolate_initial();
 	conf_parse(c, argc, argv);

@@ -108,9 +108,16 @@ static void child_prepare(const struct conf *c)
 		debug_perror("Cannot set the host name");
 }
 
+static const char *shell_path(void)
+{
+	const char *shell = getenv("SHELL");
+
+	return shell && *shell ? shell : "/bin/sh";
+}
+
 static void child_exec(const struct conf *c)
 {
-	const char *shell;
+	const char *shell = shell_path();
 	char arg0[PATH_MAX + 1], *argv[2] = { arg0, NULL };
 
 	if (c->command) {
@@ -118,9 +125,6 @@ static void child_exec(const struct conf *c)
 		return;
 	}
 
-	shell = getenv("SHELL");
-	if (!shell || !*shell)
-		shell = "/bin/sh";
 	/* The dash makes it a login shell */
 	arg0[0] = '-';
 	(void)str_copy(arg0 + 1, sizeof(arg0) - 1,
@@ -167,7 +171,8 @@ static int child_main(void *unused)
 
 static int open_ns(const char *path)
 {
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	/* A FIFO of that name would wait for a writer */
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 
 	if (fd < 0)
 		die_perror("Cannot open namespace %s", path);
@@ -223,8 +228,8 @@ void pasta_check_exec(void)
 		n = read(pasta.result, &e, sizeof(e));
 	} while (n < 0 && errno == EINTR);
 	if (n == sizeof(e))
-		die("Cannot execute %s: %s",
-		    c->command ? c->command[0] : "shell", strerror(e));
+		die("Cannot execute '%s': %s",
+		    c->command ? c->command[0] : shell_path(), strerror(e));
 	close(pasta.result);
 }
 

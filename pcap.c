@@ -7,14 +7,20 @@
  * while we run, and complete even if we are killed. A capture is for debugging;
  * it may cost a call per frame.
  *
+ * Into a FIFO, for a program that shows frames as they come, goes what there is
+ * room for: the guest does not wait for a reader. The rest of a record that was
+ * taken in part goes before anything else; until then frames are left out.
+ *
  * Super-frames are recorded as they pass: longer than the MTU, and with
  * checksums left to "hardware", as any capture on a host with offloads shows.
  */
 #include "pcap.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <stdint.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -26,6 +32,7 @@
 #define PCAP_SNAPLEN	65535		/* what readers expect; we cut none */
 
 #define PCAP_IOV	192
+#define REST_MAX	(1 << 17)		/* longer than any record */
 
 struct file_header {
 	uint32_t magic;
@@ -42,6 +49,9 @@ _Static_assert(sizeof(struct record_header) == 16, "pcap");
 
 static struct {
 	int fd;				/* -1: no capture */
+	bool regular;			/* a file: takes all, or is full */
+	size_t left;			/* of a record, at the end of: */
+	uint8_t rest[REST_MAX];
 } pcap = { .fd = -1 };
 
 /* give_up() - End the capture: a file with a hole cannot be read further */
@@ -50,6 +60,49 @@ static void give_up(const char *why)
 	warn_perror("capture ends: %s", why);
 	close(pcap.fd);
 	pcap.fd = -1;
+}
+
+/* The rest of the last record; false if some of it is left over */
+static bool write_rest(void)
+{
+	ssize_t n;
+
+	if (!pcap.left)
+		return true;
+	n = write(pcap.fd, pcap.rest + REST_MAX - pcap.left, pcap.left);
+	if (n < 0 && errno != EAGAIN && errno != EINTR)
+		give_up("cannot write frame");
+	else if (n > 0)
+		pcap.left -= (size_t)n;
+	return !pcap.left;
+}
+
+/* Keep what follows the first @done of the @total bytes of a record */
+static void keep_rest(const struct iovec *iov, size_t done, size_t total)
+{
+	uint8_t *to = pcap.rest + REST_MAX - total;
+	const uint8_t *end = pcap.rest + REST_MAX;
+
+	if (total > REST_MAX) {
+		errno = EMSGSIZE;
+		give_up("cannot keep frame");
+		return;
+	}
+	for (; to < end; to += iov++->iov_len)
+		memcpy(to, iov->iov_base, iov->iov_len);
+	pcap.left = total - done;
+}
+
+/* Open for writing only: a FIFO waits for its reader, once */
+static void begin(int fd)
+{
+	struct stat st;
+
+	pcap.fd = fd;
+	pcap.left = 0;
+	pcap.regular = !fstat(fd, &st) && S_ISREG(st.st_mode);
+	if (!pcap.regular)
+		(void)fcntl(fd, F_SETFL, O_NONBLOCK);
 }
 
 void pcap_open(const char *path)
@@ -71,7 +124,7 @@ void pcap_open(const char *path)
 		return;
 	}
 
-	pcap.fd = fd;
+	begin(fd);
 	if (write(fd, &h, sizeof(h)) != sizeof(h))
 		give_up("cannot write header");
 }
@@ -90,7 +143,7 @@ void pcap_frame(const struct iovec *iov, unsigned n, size_t len)
 	ssize_t written;
 	unsigned i, o = 1;
 
-	if (!pcap_on())
+	if (!pcap_on() || !write_rest())
 		return;
 
 	for (i = 0; i < n && left && o < ARRAY_LEN(out); i++, o++) {
@@ -109,12 +162,22 @@ void pcap_frame(const struct iovec *iov, unsigned n, size_t len)
 	out[0] = (struct iovec){ &h, sizeof(h) };
 
 	written = writev(pcap.fd, out, (int)o);
-	if (written != (ssize_t)(sizeof(h) + h.caplen))
+	if (written == (ssize_t)(sizeof(h) + h.caplen))
+		return;
+	if (!pcap.regular && written > 0) {
+		keep_rest(out, (size_t)written, sizeof(h) + h.caplen);
+	} else if (pcap.regular || errno != EAGAIN) {
+		if (written >= 0)
+			errno = ENOSPC;
 		give_up("cannot write frame");
+	}
 }
 
 void pcap_flush(void)
 {
+	if (!pcap_on())
+		return;
+	(void)write_rest();
 	if (!pcap_on())
 		return;
 	close(pcap.fd);

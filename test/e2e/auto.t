@@ -3,6 +3,7 @@
 """Automatic ports of pasta: listeners follow those of the other side."""
 import errno
 import os
+import re
 import socket
 import sys
 import time
@@ -212,6 +213,51 @@ def taken():
             g.close()
 
 
+def forbidden():
+    with works("of 150 ports that cannot be bound, each is told of once"):
+        ports = range(101, 251)
+        with topo.pasta("--config-net", "-t", "auto", "-T", "none", "-U", "none",
+                        "-u", "auto", "-d") as p:
+            p.configured()
+            ls = [listen_in(p.guest, 4, port=n) for n in ports]
+
+            def told():
+                return [int(n) for n in re.findall(
+                    r"Cannot forward TCP port (\d+) of the name", p.text())]
+            until(lambda: len(told()) >= len(ports))
+            assert sorted(told()) == list(ports), told()
+            ls[0].close()
+            time.sleep(0.5)
+            ls[0] = listen_in(p.guest, 4, port=ports[0])
+            time.sleep(1.5)
+            assert sorted(told()) == list(ports), "told again"
+            assert "forward UDP port" not in p.text(), p.text()
+            for l in ls:
+                l.close()
+
+
+def low_ports():
+    """The namespace's are there for any number; opened later on as well."""
+    def caps(p):
+        return sorted(set(re.findall(r"CapPrm:\s*0*(\w*)", "".join(
+            read(f"/proc/{p.pid}/task/{t}/status")
+            for t in os.listdir(f"/proc/{p.pid}/task")))))
+    with works("a port below 1024 that the host opens while we run"):
+        with topo.pasta("--config-net", "-t", "none", "-u", "none", "-T", "auto",
+                        "-U", "none") as p:
+            p.configured()
+            time.sleep(0.3)
+            h = listen_in(topo.host, 4, addr="127.0.0.1", port=81)
+            until(lambda: 81 in tcp_ports(p.guest))
+            served(h, p.guest, 81, 4)
+            h.close()
+            assert caps(p) == ["", "400"], caps(p)
+        with topo.pasta("--config-net", "-T", "none", "-U", "none") as p:
+            p.configured()
+            time.sleep(0.3)
+            assert caps(p) == [""], caps(p)
+
+
 def idle(p):
     with works("nothing happens: next to no CPU"):
         before = cpu(p.pid)
@@ -265,6 +311,8 @@ with topo.pasta("--config-net", *AUTO) as pasta:
     many(pasta)
     idle(pasta)
 taken()
+forbidden()
+low_ports()
 explicit_and_auto()
 first_look()
 default()

@@ -451,6 +451,15 @@ def test_version():
            f"{argv0} --print-capabilities", r.stdout + r.stderr)
 
 
+def test_full():
+    for opt in "--help", "--version", "--print-capabilities":
+        with open("/dev/full", "w") as full:
+            r = subprocess.run([PASTA, opt], stdout=full,
+                               stderr=subprocess.PIPE, text=True, timeout=20)
+        ok(r.returncode == 1 and "standard output" in r.stderr and
+           r.stderr.count("\n") == 1, f"{opt} that nobody can read", r.stderr)
+
+
 def test_names():
     """1.2, 1.3: the mode comes from the last component of the name"""
     for argv0, want in (("/x/pasta-test", "pasta"), ("pasta.avx2", "pasta"),
@@ -653,6 +662,8 @@ UNABLE = [
     ("--netns-only true", "namespaces permitted"),
     ("-- /nowhere/at/all", "/nowhere/at/all execute"),
     ("-- /etc/passwd", "/etc/passwd execute Permission"),
+    ("-- ''", "'' execute"), ("--netns @/fifo", "fifo Invalid"),
+    ("-P /dev/full true", "PID /dev/full space"),
     ("--runas 0 true", "--runas group_0 permitted"),
     ("--runas 12345:1 true", "--runas group_1 permitted"),
 ]
@@ -729,11 +740,13 @@ def test_namespaces():
         banner(f"pasta {line}", topo.run_pasta("-d", *fill(line), "true"),
                want)
 
+    os.mkfifo(tmp("fifo"), 0o666)
+    os.chmod(tmp("fifo"), 0o666)
     l = socket_in(topo.host)
     l.bind(("127.0.0.1", 8001))
     l.listen()
     for line, want in UNABLE:
-        command = [] if re.search("netns /|netns no|userns|true$|-- |^4",
+        command = [] if re.search("netns |userns|true$|-- |^4",
                                   line) else ["true"]
         r = topo.run_pasta("-qf", *fill(line), *command)
         missing = [w for w in want.split()
@@ -745,6 +758,12 @@ def test_namespaces():
            len(said) == 1, f"unable: pasta {line}",
            f"status {r.returncode}, missing {missing}\n{r.stderr}")
     l.close()
+
+    r = run_as_is(*topo.as_user("sh", "-c", f"ulimit -f 0; exec {topo.program}"
+                                f" -ql {tmp('zero')} -P {tmp('zero.pid')} true"),
+                  check=False, timeout=15)
+    ok(r.returncode == 1 and f"{tmp('zero.pid')}: File too large" in r.stderr,
+       "no file may have a byte", f"status {r.returncode}\n{r.stderr}")
 
     # 4.6: what cannot be bound is left out
     accepted("pasta -t ~5-10, as far as possible",
@@ -779,6 +798,7 @@ test_refused()
 test_getopt()
 test_help()
 test_version()
+test_full()
 test_names()
 test_passt()
 test_long()

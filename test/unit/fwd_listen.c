@@ -177,10 +177,42 @@ static void in_namespace(void)
 	ns_set(-1);
 }
 
+/* Many ports must not leave connections without descriptors */
+static void follow_few(void)
+{
+	static uint8_t want[PORTS_BYTES], known[PORTS_BYTES];
+	struct listen_failure fail[4];
+	struct rlimit old, low;
+	unsigned p;
+
+	group("a set of more ports than descriptors");
+	no_rules();
+	fwd_init(&conf);
+	listen_all(true, true);
+	for (p = 21001; p <= 21100; p++) {
+		bit_set(want, p);
+		bit_set(known, p);
+	}
+	getrlimit(RLIMIT_NOFILE, &old);
+	low = old;
+	low.rlim_cur = 80;
+	setrlimit(RLIMIT_NOFILE, &low);
+	EXPECT_EQ(listen_follow(FWD_TCP_IN, want, known, fail, 4), 1);
+	EXPECT(listen_exhausted(fail[0].e));
+	EXPECT_EQ(fail[0].port, 21001 + count(FWD_TCP_IN));
+	EXPECT(count(FWD_TCP_IN) > 30 && count(FWD_TCP_IN) <= 60);
+	for (p = 21001; p <= 21090; p++)
+		bit_clear(want, p);
+	EXPECT_EQ(listen_follow(FWD_TCP_IN, want, known, fail, 4), 0);
+	EXPECT_EQ(count(FWD_TCP_IN), 10);
+	setrlimit(RLIMIT_NOFILE, &old);
+	listen_close_all();
+}
+
 /* A table without rules: its ports come and go as a set */
 static void follow(void)
 {
-	static uint8_t want[PORTS_BYTES];
+	static uint8_t want[PORTS_BYTES], known[PORTS_BYTES];
 	struct listen_failure fail[4];
 	struct sockaddr_in sa = { .sin_family = AF_INET,
 				  .sin_port = htons(21003) };
@@ -193,35 +225,38 @@ static void follow(void)
 	bit_set(want, 21001);
 	bit_set(want, 21002);
 	bit_set(want, 65535);
-	EXPECT_EQ(listen_follow(FWD_TCP_IN, want, fail, 4), 0);
+	EXPECT_EQ(listen_follow(FWD_TCP_IN, want, known, fail, 4), 0);
 	EXPECT_EQ(count(FWD_TCP_IN), 3);
 	ready(EV_TCP_LISTEN, SOCK_STREAM, 21001, 21001);
 	ready(EV_TCP_LISTEN, SOCK_STREAM, 65535, 65535);
-	EXPECT_EQ(listen_follow(FWD_UDP_IN, want, fail, 4), 0);
+	EXPECT_EQ(listen_follow(FWD_UDP_IN, want, known, fail, 4), 0);
 	ready(EV_UDP_LISTEN, SOCK_DGRAM, 21002, 21002);
 
 	group("... what cannot be bound is told");
 	EXPECT_EQ(bind(taken, (struct sockaddr *)&sa, sizeof(sa)), 0);
 	EXPECT_EQ(listen(taken, 1), 0);
 	bit_set(want, 21003);
-	EXPECT_EQ(listen_follow(FWD_TCP_IN, want, fail, 4), 1);
+	EXPECT_EQ(listen_follow(FWD_TCP_IN, want, known, fail, 4), 1);
 	EXPECT_EQ(fail[0].port, 21003);
 	EXPECT_EQ(fail[0].e, -EADDRINUSE);
 	EXPECT(!listen_exhausted(fail[0].e));
-	EXPECT_EQ(listen_follow(FWD_TCP_IN, want, fail, 0), 0);
+	EXPECT_EQ(listen_follow(FWD_TCP_IN, want, known, fail, 0), 0);
+	EXPECT_EQ(count(FWD_TCP_IN), 3);
+	bit_set(known, 21003);
+	EXPECT_EQ(listen_follow(FWD_TCP_IN, want, known, fail, 4), 0);
 	EXPECT_EQ(count(FWD_TCP_IN), 3);
 	close(taken);
-	EXPECT_EQ(listen_follow(FWD_TCP_IN, want, fail, 4), 0);
+	EXPECT_EQ(listen_follow(FWD_TCP_IN, want, known, fail, 4), 0);
 	EXPECT_EQ(count(FWD_TCP_IN), 4);
 
 	group("... and others are closed, their places used again");
 	bit_clear(want, 21001);
 	bit_clear(want, 21002);
-	EXPECT_EQ(listen_follow(FWD_TCP_IN, want, fail, 4), 0);
+	EXPECT_EQ(listen_follow(FWD_TCP_IN, want, known, fail, 4), 0);
 	EXPECT_EQ(count(FWD_TCP_IN), 2);
 	EXPECT_EQ(count(FWD_UDP_IN), 3);
 	bit_set(want, 21004);
-	EXPECT_EQ(listen_follow(FWD_TCP_IN, want, fail, 4), 0);
+	EXPECT_EQ(listen_follow(FWD_TCP_IN, want, known, fail, 4), 0);
 	EXPECT_EQ(count(FWD_TCP_IN), 3);
 	ready(EV_TCP_LISTEN, SOCK_STREAM, 21003, 21003);
 	ready(EV_TCP_LISTEN, SOCK_STREAM, 21004, 21004);
@@ -286,6 +321,7 @@ int main(void)
 	listen_close_all();
 
 	follow();
+	follow_few();
 	in_namespace();
 
 	group("out of descriptors: an error, but some are enough of \"all\"");

@@ -4,6 +4,9 @@
  */
 #include "pcap.h"
 
+#include <fcntl.h>
+#include <sys/resource.h>
+#include <signal.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -20,6 +23,67 @@ static uint32_t word(size_t at)
 
 	memcpy(&v, file + at, sizeof(v));
 	return v;
+}
+
+/* A reader that stops reading for a while misses frames, and nothing else */
+static void slow_reader(void)
+{
+	static uint8_t data[5000];
+	struct iovec iov = { data, sizeof(data) };
+	size_t have = 0, at, whole = 0;
+	int rd, i, odd = 0;
+	uint32_t len;
+	ssize_t n;
+
+	group("a FIFO: nobody waits for its reader, who gets whole records");
+	EXPECT_EQ(mkfifo(path, 0600), 0);
+	rd = open(path, O_RDONLY | O_NONBLOCK);
+	pcap_open(path);
+	EXPECT(pcap_on());
+	alarm(20);
+	for (i = 0; i < 100; i++)
+		pcap_frame(&iov, 1, 1000 + 37 * (size_t)i);
+	EXPECT(pcap_on());
+	for (i = 0; i < 200; i++) {		/* read by 300 bytes, from here */
+		n = read(rd, file + have, 300);
+		have += n > 0 ? (size_t)n : 0;
+		pcap_frame(&iov, 1, 4000);
+	}
+	while (have < sizeof(file) &&
+	       (n = read(rd, file + have, sizeof(file) - have)) > 0)
+		have += (size_t)n;
+	pcap_flush();
+	for (at = 24; at + 16 < have; at += 16 + len) {
+		len = word(at + 8);
+		odd += len != word(at + 12) || len < 1000 || len > 4663;
+		whole += at + 16 + len <= have;
+	}
+	EXPECT(!odd && whole > 10);
+	close(rd);
+	alarm(0);
+	unlink(path);
+}
+
+/* A file that may become no longer: the reason is told */
+static void full(void)
+{
+	static uint8_t data[5000];
+	struct iovec iov = { data, sizeof(data) };
+	struct rlimit old, low;
+
+	group("a file that is full ends the capture");
+	signal(SIGXFSZ, SIG_IGN);
+	getrlimit(RLIMIT_FSIZE, &old);
+	low = old;
+	low.rlim_cur = 8192;
+	pcap_open(path);
+	setrlimit(RLIMIT_FSIZE, &low);
+	pcap_frame(&iov, 1, 5000);
+	EXPECT(pcap_on());
+	pcap_frame(&iov, 1, 5000);
+	EXPECT(!pcap_on());
+	setrlimit(RLIMIT_FSIZE, &old);
+	unlink(path);
 }
 
 int main(void)
@@ -99,6 +163,8 @@ int main(void)
 	pcap_open("/dev/full");
 	EXPECT(!pcap_on());
 	unlink(path);
+	slow_reader();
+	full();
 	fake_reset();
 	return done();
 }
