@@ -13,7 +13,9 @@
  *
  * Ports that are forwarded both ways would send a datagram round and round,
  * each time as a new client. So the local address of each socket stands in the
- * flow table, and a client who has just that is ourselves.
+ * flow table, and a client who has just that is ourselves. That is fine where
+ * it ends, as for a container that uses a published port of its own; but not if
+ * the target is a listener of ours again.
  */
 #include "udp_splice.h"
 
@@ -25,6 +27,7 @@
 
 #include "addr.h"
 #include "ev.h"
+#include "fwd_listen.h"
 #include "log.h"
 #include "ns.h"
 #include "sock.h"
@@ -130,6 +133,14 @@ static bool is_ourselves(const struct side *s)
 			 s->peer_port, &side) && side == 1;
 }
 
+/* goes_round() - Would a datagram to @tgt come back to us? Only asked of a
+ * client who is ourselves: what looks through all listeners must be rare */
+static bool goes_round(const struct side *tgt)
+{
+	return listen_has(tgt->pif == PIF_NS ? FWD_UDP_NS : FWD_UDP_IN,
+			  tgt->peer_port);
+}
+
 static void refused(const union flow *f, int e)
 {
 	static unsigned long last;
@@ -166,7 +177,7 @@ int udp_splice_open(union flow *f)
 	struct side *tgt = &f->h.side[1];
 	int rc;
 
-	if (is_ourselves(&f->h.side[0])) {
+	if (is_ourselves(&f->h.side[0]) && goes_round(tgt)) {
 		refused(f, ELOOP);
 		return -ELOOP;
 	}
