@@ -344,9 +344,11 @@ static void accepted(const struct listener *l, int fd,
 		splice_open(f, fd);
 		return;
 	}
-	if (flow_find(IPPROTO_TCP, PIF_GUEST, &g->peer, g->peer_port, &g->ours,
+	/* Nobody is there who could listen; or another client, which looks like
+	 * this one to the guest after translation */
+	if (!tap_served() ||
+	    flow_find(IPPROTO_TCP, PIF_GUEST, &g->peer, g->peer_port, &g->ours,
 		      g->ours_port, &side)) {
-		/* Two clients that look alike to the guest after translation */
 		sock_reset(fd);
 		flow_close(f);
 		return;
