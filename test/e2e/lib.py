@@ -514,8 +514,10 @@ class PumpGuest:
             raise
 
     def configure(self, mtu):
-        run(*enter(self.pid, "sh", "-c",
-                   f"echo 0 >/proc/sys/net/ipv6/conf/{self.TAP}/accept_ra"))
+        run(*enter(self.pid, "sh", "-c", f"""
+            cd /proc/sys/net/ipv6/conf/{self.TAP}
+            echo 0 >accept_ra
+            echo 0 >dad_transmits"""))
         ip(self.pid, f"link set {self.TAP} mtu {mtu} up")
         ip(self.pid, f"addr add {HOST[4]}/24 dev {self.TAP}")
         ip(self.pid, f"addr add {HOST[6]}/64 dev {self.TAP} nodad")
