@@ -261,11 +261,13 @@ static enum fwd_verdict from_host(uint8_t proto, const struct side *ini,
 }
 
 /* Is the client at side @s a process of the namespace? Who comes from outside
- * has neither a loopback address nor the one that it wants to reach */
+ * has neither a loopback address nor one of the namespace: see map_inbound() */
 static bool is_local(const struct side *s)
 {
-	return addr_is_loopback(&s->peer) ||
-	       (addr_eq(&s->peer, &s->ours) && addr_is_unicast(&s->peer));
+	if (!addr_is_unicast(&s->peer))
+		return false;
+	return addr_is_loopback(&s->peer) || guest_is_self(&s->peer) ||
+	       addr_eq(&s->peer, &s->ours);
 }
 
 /*

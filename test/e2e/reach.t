@@ -167,8 +167,8 @@ def container():
             g, (HOST, OUT), HOST)
         row(0, "pasta: -T, the shared address from loopback", h, (HOST, OUT), g,
             (HOST, OUT), HOST, source=LOOP)
-        row(0, "pasta: -T, loopback from the shared address", h, (LOOP, OUT), g,
-            (LOOP, OUT), None, source=HOST)
+        row(5, "pasta: -T, loopback from the shared address", h, (LOOP, OUT), g,
+            (LOOP, OUT), LOOP, source=HOST)
         row(0, "pasta: -T, the shared address is not the host's loopback", h,
             (LOOP, OUT), g, (HOST, OUT), None)
         row(0, "pasta: -T, loopback is not the shared address", h, (HOST, OUT),
@@ -192,6 +192,29 @@ def container():
     with topo.pasta(*ports(f"{PUB}:{INSIDE}"), "--host-lo-to-ns-lo") as p:
         row(14, "pasta --host-lo-to-ns-lo: published, host's loopback", p.guest,
             (LOOP, INSIDE), h, (LOOP, PUB), LOOP)
+
+
+def several():
+    """More than one address that both have: each is like the first."""
+    twin = {4: "10.77.0.22", 6: "fd77::22"}
+    for v in 4, 6:
+        ip(topo.host, f"addr add {twin[v]}/{24 if v == 4 else '64 nodad'} "
+           "dev eth0")
+    h = topo.host
+    with topo.pasta(*ports(f"{PUB}:{INSIDE}", str(OUT))) as p:
+        g = p.guest
+        row(6, "second shared address: -T", h, (twin, OUT), g, (twin, OUT),
+            twin)
+        row(7, "second shared address: the guest itself", g, (twin, FREE), g,
+            (twin, FREE), {4: HOST[4], 6: twin[6]})     # as on the host
+        row(13, "second shared address: published, another host", g,
+            (ANY, INSIDE), topo.remote, (twin, PUB), REMOTE, source=REMOTE,
+            vs=(4,))
+        for to in HOST, twin:
+            row(16, f"second shared address: published, from it to {to[4]}", g,
+                (ANY, INSIDE), h, (to, PUB), OUR, source=twin)
+    for v in 4, 6:
+        ip(topo.host, f"addr del {twin[v]}/{24 if v == 4 else 64} dev eth0")
 
 
 def foreign():
@@ -287,6 +310,7 @@ def machine():
 
 
 container()
+several()
 foreign()
 automatic()
 closed()
