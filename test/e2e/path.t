@@ -51,6 +51,9 @@ def fresh(v):
 
 def own(v, a):
     ip(far, f"addr add {a}/{32 if v == 4 else '128 nodad'} dev lo")
+    # The kernel says yes before it is so
+    wait_for("address", lambda: "local" in
+             ip(far, f"-{v} route get {a}").stdout)
 
 
 def network():
