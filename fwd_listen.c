@@ -36,6 +36,7 @@ static struct {
 	struct listener *l;
 	uint32_t n;			/* entries in use, or free again: */
 	uint32_t free;			/* first of a list, or NO_SLOT */
+	uint32_t open[FWD_TABLES];	/* how many of each */
 	bool v4, v6;			/* families in use */
 } table = { .free = NO_SLOT };
 
@@ -70,6 +71,7 @@ static void close_slot(uint32_t i)
 
 	close(l->fd);
 	l->fd = -1;
+	table.open[l->table]--;
 	l->next = table.free;
 	table.free = i;
 }
@@ -123,6 +125,7 @@ static int bind_one(enum fwd_table t, const struct fwd_rule *rule,
 		table.free = l->next;
 	else
 		table.n++;
+	table.open[t]++;
 	*l = (struct listener){
 		.fd = fd,
 		.gen = ref.gen,
@@ -244,7 +247,7 @@ bool listen_has(enum fwd_table t, in_port_t port)
 {
 	uint32_t i;
 
-	for (i = 0; i < table.n; i++)
+	for (i = 0; table.open[t] && i < table.n; i++)
 		if (table.l[i].fd >= 0 && table.l[i].table == t &&
 		    table.l[i].port == port)
 			return true;

@@ -133,12 +133,16 @@ static bool is_ourselves(const struct side *s)
 			 s->peer_port, &side) && side == 1;
 }
 
-/* goes_round() - Would a datagram to @tgt come back to us? Only asked of a
- * client who is ourselves: what looks through all listeners must be rare */
-static bool goes_round(const struct side *tgt)
+/* goes_round() - Would a datagram come back to us, who would lead out again?
+ * Between loopbacks that matters only if the client is ourselves already */
+static bool goes_round(const union flow *f)
 {
-	return listen_has(tgt->pif == PIF_NS ? FWD_UDP_NS : FWD_UDP_IN,
-			  tgt->peer_port);
+	const struct side *tgt = &f->h.side[1];
+	bool ns = tgt->pif == PIF_NS;
+
+	return ((ns && !addr_is_loopback(&tgt->peer)) ||
+		is_ourselves(&f->h.side[0])) &&
+	       listen_has(ns ? FWD_UDP_NS : FWD_UDP_IN, tgt->peer_port);
 }
 
 static void refused(const union flow *f, int e)
@@ -177,7 +181,7 @@ int udp_splice_open(union flow *f)
 	struct side *tgt = &f->h.side[1];
 	int rc;
 
-	if (is_ourselves(&f->h.side[0]) && goes_round(tgt)) {
+	if (goes_round(f)) {
 		refused(f, ELOOP);
 		return -ELOOP;
 	}

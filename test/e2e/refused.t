@@ -51,7 +51,7 @@ def fate(pid, to, act, source=None):
     """How a connection ends, and after how many seconds"""
     begin = time.monotonic()
     c = socket_in(pid, 6 if ":" in to[0] else 4)
-    c.settimeout(10)
+    c.settimeout(3)
     try:
         if source:
             c.bind((source, 0))
@@ -144,6 +144,16 @@ for opts in (), ("--no-splice",), ("--host-lo-to-ns-lo",):
         comes_and_goes(p, mode)
         left(p, n)
         ok(p.proc.poll() is None, f"{mode}: still running", p.text())
+with case("pasta -t to -T"), topo.pasta(*PORTS, "-T", str(INSIDE)) as p:
+    # Of the port inside, -T leads to a service of the host's: not for those
+    # who came from there, and who meant one inside
+    with listen_in(topo.host, 4, port=INSIDE), \
+            listen_in(topo.host, 6, HOST[6], port=INSIDE) as l:
+        turned_away("pasta: -t to -T: host, loopback", topo.host, LOOP, PUB)
+        turned_away("pasta: -t to -T: another host", topo.remote, HOST, PUB)
+        for v in 4, 6:
+            ok(fate(p.guest, (HOST[v], INSIDE), half)[0] == "nothing",
+               f"pasta: -t to -T: from inside it is open, IPv{v}")
 with case("passt"), topo.passt(*PORTS) as p:
     for addr, where in (HOST, topo.remote), (LOOP, topo.host):
         turned_away(f"passt, no guest yet: {addr[4]}", where, addr, PUB)
