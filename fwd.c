@@ -4,7 +4,7 @@
  *
  * Three ways lead through here, one function each: from the guest to the host,
  * from a client on the host to the guest (or, in the loopback bypass, to a
- * socket in its namespace), and from the namespace's loopback to the host's.
+ * socket in its namespace), and from inside that namespace to the host.
  * Each reads as the list of rules in the manual, first match first.
  *
  * This is also where the guest is kept away from the host's loopback: the only
@@ -260,25 +260,48 @@ static enum fwd_verdict from_host(uint8_t proto, const struct side *ini,
 	return FWD_OK;
 }
 
-/* From a listener on the namespace's loopback to the host's */
+/* Is the client at side @s a process of the namespace? Who comes from outside
+ * has neither a loopback address nor one of the namespace: see map_inbound() */
+static bool is_local(const struct side *s)
+{
+	if (!addr_is_unicast(&s->peer))
+		return false;
+	return addr_is_loopback(&s->peer) || guest_is_self(&s->peer) ||
+	       addr_eq(&s->peer, &s->ours);
+}
+
+/*
+ * From a listener in the namespace, for its processes only. What they have
+ * named is what they get: the host's loopback; or, as the namespace has the
+ * host's addresses, one of these, which could otherwise not be reached from
+ * inside. The socket on the host is bound to the very address as well: it is
+ * the source that a process of the host would have, and if the host has no such
+ * address, the attempt ends there instead of somewhere else.
+ */
 static enum fwd_verdict from_namespace(uint8_t proto, const struct side *ini,
 				       in_port_t port, struct side *tgt)
 {
 	if (!has_ports(proto) || !ini->peer_port || !port)
 		return FWD_DROP;
-	/* Loopback to loopback only. A listener may be reached by another
-	 * address of the namespace as well, or from one: not our business */
-	if (!addr_is_loopback(&ini->peer) ||
-	    (!addr_is_loopback(&ini->ours) &&
-	     addr_class(&ini->ours) != ADDR_UNSPEC))
+	if (!is_local(ini))
 		return FWD_REFUSE;
 
-	/* The very address asked for, of 127/8 */
-	tgt->peer = addr_is_loopback(&ini->ours) ? ini->ours :
-						   addr_loopback(&ini->peer);
+	tgt->ours = addr_any(addr_is4(&ini->peer));
+	switch (addr_class(&ini->ours)) {
+	case ADDR_UNSPEC:		/* not known which */
+		tgt->peer = addr_loopback(&ini->peer);
+		break;
+	case ADDR_LOOPBACK:		/* the very one, of 127/8 */
+		tgt->peer = ini->ours;
+		break;
+	case ADDR_UNICAST:
+		tgt->peer = tgt->ours = ini->ours;
+		break;
+	default:			/* link-local: not the same link */
+		return FWD_REFUSE;
+	}
 	tgt->pif = PIF_HOST;
 	tgt->peer_port = port;
-	tgt->ours = addr_any(addr_is4(&tgt->peer));
 	tgt->ours_port = source_port(proto, ini);
 	return FWD_OK;
 }

@@ -8,6 +8,11 @@
  * index from the events of their sockets; the generation tells an entry from
  * an earlier one at the same place.
  *
+ * In the namespace they are open at every address, as those of the host are:
+ * the namespace's own, which it shares with the host, shall lead there as well
+ * as its loopback does, and to the kernel connections to these are not ones of
+ * device lo. Whom they serve is decided when somebody comes: fwd.c.
+ *
  * Rules are opened at start, and what they ask for and does not work ends the
  * program. Automatic tables have no rules: their ports come and go, as a set
  * that is compared with what is open.
@@ -33,9 +38,8 @@ static struct {
 	struct listener *l;
 	uint32_t n;			/* entries in use, or free again: */
 	uint32_t free;			/* first of a list, or NO_SLOT */
+	uint32_t open[FWD_TABLES];	/* how many of each */
 	bool v4, v6;			/* families in use */
-	bool no_dev;			/* namespace: bound to loopback addresses
-					 * instead of the device */
 	int last_fd;			/* of the last one opened */
 	int fd_max;			/* none beyond it, unless 0 */
 } table = { .free = NO_SLOT };
@@ -71,6 +75,7 @@ static void close_slot(uint32_t i)
 
 	close(l->fd);
 	l->fd = -1;
+	table.open[l->table]--;
 	l->next = table.free;
 	table.free = i;
 }
@@ -128,6 +133,7 @@ static int bind_one(enum fwd_table t, const struct fwd_rule *rule,
 		table.free = l->next;
 	else
 		table.n++;
+	table.open[t]++;
 	*l = (struct listener){
 		.fd = fd,
 		.gen = ref.gen,
@@ -137,42 +143,6 @@ static int bind_one(enum fwd_table t, const struct fwd_rule *rule,
 		.pif = pif_of(t),
 	};
 	return 0;
-}
-
-/* bind_lo() - One port, on the loopback of the namespace only; 0 or -errno */
-static int bind_lo(enum fwd_table t, const struct fwd_rule *rule,
-		   in_port_t port)
-{
-	struct fwd_rule lo = *rule;
-	int ret, ret6 = -EAFNOSUPPORT;
-
-	(void)strcpy(lo.ifname, "lo");
-	ret = table.no_dev ? -EPERM : bind_one(t, &lo, port);
-	if (ret != -EPERM)
-		return ret;
-
-	/* Binding to a device needs a capability before Linux 5.7 */
-	table.no_dev = true;
-	*lo.ifname = '\0';
-	ret = -EAFNOSUPPORT;
-	if (table.v4) {
-		lo.addr = addr_any(true);
-		lo.addr = addr_loopback(&lo.addr);
-		ret = bind_one(t, &lo, port);
-	}
-	if (table.v6 && (!ret || ret == -EAFNOSUPPORT)) {
-		lo.addr = addr_any(false);
-		lo.addr = addr_loopback(&lo.addr);
-		ret6 = bind_one(t, &lo, port);
-	}
-	return !ret && ret6 == -EAFNOSUPPORT ? 0 : ret6;
-}
-
-static int open_one(enum fwd_table t, const struct fwd_rule *rule,
-		    in_port_t port)
-{
-	return pif_of(t) == PIF_NS ? bind_lo(t, rule, port) :
-				     bind_one(t, rule, port);
 }
 
 bool listen_exhausted(int e)
@@ -228,7 +198,7 @@ static bool open_port(struct job *j, const struct fwd_rule *r, in_port_t port)
 		j->cut = port;
 		return false;
 	}
-	e = open_one(j->t, r, port);
+	e = bind_one(j->t, r, port);
 	if (!e) {
 		j->bound++;
 	} else if (!r->weak || listen_exhausted(e)) {
@@ -266,14 +236,10 @@ static int open_rules(void *arg)
 static void report(const struct job *j)
 {
 	const char *proto = proto_of(j->t) == IPPROTO_TCP ? "TCP" : "UDP";
-	bool ns = pif_of(j->t) == PIF_NS;
-	const char *where = ns ? " in the namespace" : "";
+	const char *where = pif_of(j->t) == PIF_NS ? " in the namespace" : "";
 	char buf[ADDR_STRLEN];
 	bool any;
 
-	if (ns && table.no_dev)
-		warn("Cannot bind to device lo in the namespace: listening on "
-		     "127.0.0.1 and ::1 only");
 	if (j->cut)
 		warn("Not forwarding %s ports from %u on%s: each takes a descriptor, of which this process may have %llu (ulimit -Hn)",
 		     proto, j->cut, where, descriptors_max());
@@ -342,6 +308,17 @@ void listen_ports(enum fwd_table t, uint8_t ports[static PORTS_BYTES])
 			bit_set(ports, table.l[i].port);
 }
 
+bool listen_has(enum fwd_table t, in_port_t port)
+{
+	uint32_t i;
+
+	for (i = 0; table.open[t] && i < table.n; i++)
+		if (table.l[i].fd >= 0 && table.l[i].table == t &&
+		    table.l[i].port == port)
+			return true;
+	return false;
+}
+
 /* Ports to open, and how it went */
 struct follow {
 	enum fwd_table	t;
@@ -367,7 +344,7 @@ static int open_ports(void *arg)
 
 			if (!bit_test(w->open, port))
 				continue;
-			e = open_one(w->t, &r, (in_port_t)port);
+			e = bind_one(w->t, &r, (in_port_t)port);
 			if (!e)
 				continue;
 			if (w->n < w->max && (listen_exhausted(e) ||

@@ -43,19 +43,21 @@ struct listen_failure {
 void listen_all(bool v4, bool v6);
 
 /*
- * listen_ns() - The same inside the target namespace, for -T and -U: on its
- * loopback device only. To be called when ns_call() works.
+ * listen_ns() - The same inside the target namespace, for -T and -U. To be
+ * called when ns_call() works.
  */
 void listen_ns(bool v4, bool v6);
 
 /* listen_ports() - Add to @ports those that listeners of table @t are bound to */
 void listen_ports(enum fwd_table t, uint8_t ports[static PORTS_BYTES]);
 
+/* listen_has() - Whether a listener of table @t is bound to @port */
+bool listen_has(enum fwd_table t, in_port_t port);
+
 /*
  * listen_follow() - Make the listeners of a table those of @want, and no others
  * @t:		one without rules of its own ("auto")
- * @want:	set of ports; each leads to its own number. Every address of
- *		the host, the loopback device of the namespace
+ * @want:	set of ports; each leads to its own number
  * @known:	set of ports whose failure is no news
  * @fail:	other ports that could not be bound, up to @max of them
  *

@@ -107,9 +107,16 @@ union addr guest_addr_for(const union addr *src)
 
 bool guest_is_self(const union addr *a)
 {
+	const struct guest_net *n;
+	unsigned i;
+
 	if (addr_is_none(a))
 		return false;
 
+	n = &state.g.net[addr_is4(a) ? GUEST_V4 : GUEST_V6];
+	for (i = 0; i < n->nalso; i++)
+		if (addr_eq(a, &n->also[i]))
+			return true;
 	return addr_eq(a, &state.g.net[GUEST_V4].addr) ||
 	       addr_eq(a, &state.g.net[GUEST_V6].addr) ||
 	       addr_eq(a, &state.g.seen4) || addr_eq(a, &state.g.seen6) ||

@@ -15,6 +15,7 @@
 #include "addr.h"
 
 #define GUEST_DNS_MAX		3	/* per family */
+#define GUEST_ALSO_MAX		16	/* per family */
 #define GUEST_SEARCH_MAX	6
 #define GUEST_NAME_LEN		256	/* domain or host name with NUL */
 
@@ -26,6 +27,8 @@ struct guest_net {
 	bool		local;		/* local mode: nothing usable on host */
 	union addr	addr;		/* assigned to the guest; none if none */
 	int		prefix;		/* its length: 0..32, or 64 for IPv6 */
+	union addr	also[GUEST_ALSO_MAX];	/* others that were copied */
+	unsigned	nalso;
 	union addr	gw;		/* default gateway told; none if none */
 	union addr	our;		/* us: IPv4 = gw, IPv6 = our link-local */
 	union addr	dns[GUEST_DNS_MAX];	/* told to the guest */
@@ -68,7 +71,7 @@ void guest_assigned(enum guest_family f);
 union addr guest_addr_for(const union addr *src);
 
 /* guest_is_self() - The guest would take @a for one of its own addresses
- * (assigned or seen) */
+ * (assigned, copied from the host, or seen) */
 bool guest_is_self(const union addr *a);
 
 /* guest_forget() - The guest went away: MAC and seen as at start */

@@ -237,6 +237,7 @@ static enum hdr_verdict parse_ip4(struct pkt *p)
 	p->proto = ip.proto;
 	p->ttl = ip.ttl;
 	p->tos = ip.tos;
+	p->df = ip.frag & htons(IP4_DF);
 	p->src = addr_from4(ip.src);
 	p->dst = addr_from4(ip.dst);
 	if (!addrs_ok(p, &unspec))
@@ -317,6 +318,7 @@ static enum hdr_verdict parse_ip6(struct pkt *p)
 
 	p->proto = ip.next;
 	p->ttl = ip.hops;
+	p->df = true;
 	p->tos = (uint8_t)(word >> 20);
 	p->src = addr_from6(&ip.src);
 	p->dst = addr_from6(&ip.dst);
@@ -340,7 +342,7 @@ enum hdr_verdict hdr_parse(struct pkt *p, const struct iovec *iov, size_t len)
 	cur_init(&p->data, iov, len);
 	p->ethertype = 0;
 	p->proto = p->ttl = p->tos = 0;
-	p->l4 = p->fragment = false;
+	p->df = p->l4 = p->fragment = false;
 	p->src = p->dst = ADDR_NONE;
 	p->sport = p->dport = 0;
 	p->gso_size = 0;

@@ -43,6 +43,7 @@ struct pkt {
 	uint16_t	ethertype;	/* ETHTYPE_* */
 	uint8_t		proto;		/* IPPROTO_* after extension headers */
 	uint8_t		ttl, tos;
+	bool		df;		/* routers must not cut it (IPv6: never) */
 	bool		l4;		/* UDP/TCP/ICMP header was read */
 	bool		fragment;	/* it had an IPv6 fragment header, or was
 					 * put together (the caller says so) */

@@ -4,7 +4,8 @@
  *
  * Each (source, destination, identifier) of the guest is a flow with a ping
  * socket of its own. The kernel builds checksum and identifier of what goes
- * out; of what comes back, the guest gets all but the identifier as it came:
+ * out; of what comes back, the guest gets all but the identifier as it came,
+ * TTL and duplicates included:
  * a real reply, or the real error (TTL exceeded, unreachable) from the
  * socket's error queue with the address of the router that sent it. So ping
  * and traceroute inside show what they would show outside; we answer nothing
@@ -29,7 +30,7 @@
 
 #define IDLE		(60 * SEC)
 #define BUDGET		32	/* replies, and errors, per event */
-#define TTL		255
+#define TTL		255	/* of what we say ourselves, or is not known */
 
 enum icmp4_type { ECHO4_REPLY = 0, UNREACH4 = 3, ECHO4 = 8, EXCEEDED4 = 11,
 		  PARAM4 = 12 };		/* RFC 792 */
@@ -218,20 +219,28 @@ static void errors_drain(const union flow *f)
 
 /* ---------------------------------------------------------------- requests */
 
-/* set_ttl() - Let the packet travel as far as the guest's would */
-static void set_ttl(union flow *f, uint8_t ttl)
+/* set_ip() - Let the packet travel as the guest's would: as far, and cut to
+ * pieces on the way or else reported as too big */
+static void set_ip(union flow *f, const struct pkt *p)
 {
 	bool v4 = addr_is4(&f->h.side[1].peer);
-	int v = ttl;
+	int ttl = p->ttl, discover = p->df ? IP_PMTUDISC_WANT :
+					     IP_PMTUDISC_DONT;
 
-	if (f->icmp.ttl == ttl)
-		return;
-	if (v4)
-		setsockopt(f->icmp.sock, SOL_IP, IP_TTL, &v, sizeof(v));
-	else
-		setsockopt(f->icmp.sock, SOL_IPV6, IPV6_UNICAST_HOPS, &v,
-			   sizeof(v));
-	f->icmp.ttl = ttl;
+	if (f->icmp.ttl != p->ttl) {
+		if (v4)
+			setsockopt(f->icmp.sock, SOL_IP, IP_TTL, &ttl,
+				   sizeof(ttl));
+		else
+			setsockopt(f->icmp.sock, SOL_IPV6, IPV6_UNICAST_HOPS,
+				   &ttl, sizeof(ttl));
+		f->icmp.ttl = p->ttl;
+	}
+	if (f->icmp.cut != !p->df) {
+		setsockopt(f->icmp.sock, SOL_IP, IP_MTU_DISCOVER, &discover,
+			   sizeof(discover));
+		f->icmp.cut = !p->df;
+	}
 }
 
 /* forbidden() - Say it once, and what to do about it */
@@ -275,6 +284,8 @@ static union flow *ping_open(const struct pkt *p, int *err)
 
 	setsockopt(fd, v4 ? SOL_IP : SOL_IPV6, v4 ? IP_RECVERR : IPV6_RECVERR,
 		   &on, sizeof(on));
+	setsockopt(fd, v4 ? SOL_IP : SOL_IPV6,
+		   v4 ? IP_RECVTTL : IPV6_RECVHOPLIMIT, &on, sizeof(on));
 	f->icmp = (struct icmp_flow){ .sock = fd, .id = p->icmp.id };
 	*err = -ev_add(fd, EPOLLIN, flow_ref(f, EV_PING, 1));
 	if (*err) {
@@ -332,8 +343,7 @@ void icmp_input(const struct pkt *p)
 	if (!f)
 		f = ping_open(p, &err);
 	if (f) {
-		set_ttl(f, p->ttl);
-		f->icmp.answered = false;
+		set_ip(f, p);
 		timer_set(&f->h.timer, TM_PING, IDLE);
 		err = transmit(f, ICMP_HLEN + n);
 	}
@@ -343,21 +353,47 @@ void icmp_input(const struct pkt *p)
 
 /* ----------------------------------------------------------------- replies */
 
-/* reply_read() - One reply to the guest; false if there is none */
-static bool reply_read(union flow *f)
+/* ttl_of() - The TTL or hop limit that a message came with */
+static uint8_t ttl_of(struct msghdr *m)
+{
+	struct cmsghdr *c;
+	int v;
+
+	for (c = CMSG_FIRSTHDR(m); c; c = CMSG_NXTHDR(m, c)) {
+		if (!(c->cmsg_level == SOL_IP && c->cmsg_type == IP_TTL) &&
+		    !(c->cmsg_level == SOL_IPV6 &&
+		      c->cmsg_type == IPV6_HOPLIMIT))
+			continue;
+		memcpy(&v, CMSG_DATA(c), sizeof(v));
+		if (v > 0)
+			return (uint8_t)v;
+	}
+	return TTL;
+}
+
+/* reply_read() - One reply to the guest, as often as it comes; false if there
+ * is none */
+static bool reply_read(const union flow *f)
 {
 	const struct side *s = &f->h.side[0];
 	bool v4 = addr_is4(&s->ours);
 	union sockaddr_any sa = { .sa.sa_family = AF_UNSPEC };
-	socklen_t salen = sizeof(sa);
+	union {
+		struct cmsghdr align;
+		uint8_t b[CMSG_SPACE(sizeof(int))];
+	} control;
 	uint8_t *b = state.buf;
+	struct iovec iov = { b, sizeof(state.buf) };
+	struct msghdr m = {
+		.msg_name = &sa, .msg_namelen = sizeof(sa),
+		.msg_iov = &iov, .msg_iovlen = 1,
+		.msg_control = &control, .msg_controllen = sizeof(control),
+	};
 	union addr from;
 	in_port_t port;
-	uint16_t seq;
 	ssize_t n;
 
-	n = recvfrom(f->icmp.sock, b, sizeof(state.buf), MSG_DONTWAIT, &sa.sa,
-		     &salen);
+	n = recvmsg(f->icmp.sock, &m, MSG_DONTWAIT);
 	if (n < 0)		/* any but EAGAIN is hereby taken off */
 		return errno != EAGAIN;
 	/* The kernel delivers by identifier alone, connected or not */
@@ -367,15 +403,9 @@ static bool reply_read(union flow *f)
 	if (n < ICMP_HLEN || b[0] != (v4 ? ECHO4_REPLY : ECHO6_REPLY) || b[1])
 		return true;
 
-	seq = (uint16_t)(b[6] << 8 | b[7]);
-	if (f->icmp.answered && f->icmp.seq == seq)
-		return true;	/* seen just now */
-	f->icmp.answered = true;
-	f->icmp.seq = seq;
-
 	b[4] = (uint8_t)(f->icmp.id >> 8);
 	b[5] = (uint8_t)f->icmp.id;
-	send_icmp(&s->ours, &s->peer, TTL, NULL, NULL, b, (size_t)n);
+	send_icmp(&s->ours, &s->peer, ttl_of(&m), NULL, NULL, b, (size_t)n);
 	return true;
 }
 

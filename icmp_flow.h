@@ -5,15 +5,13 @@
 #ifndef ICMP_FLOW_H
 #define ICMP_FLOW_H
 
-#include <stdbool.h>
 #include <stdint.h>
 
 struct icmp_flow {
 	int		sock;
 	uint16_t	id;		/* the guest's identifier */
-	uint16_t	seq;		/* of the last reply, if answered */
-	bool		answered;	/* a reply came since the last request */
 	uint8_t		ttl;		/* as set on the socket, 0 = not yet */
+	uint8_t		cut;		/* 1: routers may cut requests */
 };
 
 #endif /* ICMP_FLOW_H */

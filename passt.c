@@ -238,12 +238,21 @@ static void run(enum flow_list which)
 	}
 }
 
-/* The guest first: its acknowledgements make room */
+static bool is_guest(uint8_t type)
+{
+	return type == EV_TAP || type == EV_TAP_LISTEN;
+}
+
+/* The guest first: its acknowledgements make room. And before it, that there is
+ * one: who connects to a port of its in the same turn is not to be refused */
 static void guest_turn(const struct ev_event *ev, int n)
 {
 	bool heard = false;
 	int i;
 
+	for (i = 0; i < n; i++)
+		if (ev[i].ref.type == EV_TAP_LISTEN)
+			on_event[EV_TAP_LISTEN](ev[i].ref, ev[i].mask);
 	for (i = 0; i < n; i++) {
 		if (ev[i].ref.type != EV_TAP)
 			continue;
@@ -294,7 +303,7 @@ static void turn(void)
 	for (i = 0; i < n; i++) {
 		uint8_t type = ev[i].ref.type;
 
-		if (type != EV_TAP && type < EV_TYPES && on_event[type])
+		if (!is_guest(type) && type < EV_TYPES && on_event[type])
 			on_event[type](ev[i].ref, ev[i].mask);
 	}
 	while ((t = timer_pop())) {
@@ -619,7 +628,6 @@ static void start_pasta(struct conf *c)
 	pasta_open(c);
 	open_tap();
 	pasta_configure(c);
-	/* On kernels that bind to no device it takes loopback addresses */
 	listen_ns(c->guest.net[GUEST_V4].on, c->guest.net[GUEST_V6].on);
 	modules_init(c);
 	watch(self.tap_fd, EV_TAP, EPOLLIN);

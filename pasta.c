@@ -483,11 +483,11 @@ static union addr eui64_ll(const uint8_t mac[static 6])
 	return a;
 }
 
-static void configure_addrs(const struct conf *c, enum guest_family f, int host,
+static void configure_addrs(struct conf *c, enum guest_family f, int host,
 			    int fd, unsigned ifi)
 {
 	static struct nl_ifaddr list[ADDRS_MAX];
-	const struct guest_net *net = &c->guest.net[f];
+	struct guest_net *net = &c->guest.net[f];
 	struct nl_ifaddr own = { .addr = net->addr, .peer = net->addr,
 				 .prefix = (uint8_t)net->prefix };
 	bool copy = c->copy_addrs[f] && !c->given_addr[f];
@@ -512,6 +512,8 @@ static void configure_addrs(const struct conf *c, enum guest_family f, int host,
 			list[i].flags = 0;
 		}
 		add_addr(fd, ifi, &list[i]);
+		if (net->nalso < GUEST_ALSO_MAX)
+			net->also[net->nalso++] = list[i].addr;
 		done++;
 	}
 	if (!done && !addr_is_none(&net->addr))

@@ -194,6 +194,11 @@ bool tap_lost(void)
 	return tap.ops->lost();
 }
 
+bool tap_served(void)
+{
+	return !tap.ops->served || tap.ops->served();
+}
+
 bool tap_backlog(void)
 {
 	return tap.ops->backlog && tap.ops->backlog();

@@ -86,6 +86,7 @@ struct tap_ops {
 	int  (*commit)(struct tap_slot *s, int n, int used, bool more);
 	void (*flush)(void);
 	bool (*lost)(void);
+	bool (*served)(void);		/* NULL: always */
 	bool (*backlog)(void);		/* NULL: never */
 	bool (*room)(void);		/* NULL: always */
 	unsigned (*held)(void);		/* NULL: none */
@@ -130,6 +131,9 @@ unsigned tap_held(void);
 
 /* tap_lost() - The guest's end has gone: this device, or this connection */
 bool tap_lost(void);
+
+/* tap_served() - Is there a guest at the other end? If not, one may come yet */
+bool tap_served(void);
 
 /* tap_backlog() - See C7: ask tap_recv() again before sleeping */
 bool tap_backlog(void);

@@ -399,6 +399,11 @@ static bool stream_lost(void)
 	return stream.lost;
 }
 
+static bool stream_served(void)
+{
+	return stream.fd >= 0 && !stream.lost;
+}
+
 const struct tap_ops tap_stream_ops = {
 	.caps		= stream_caps,
 	.recv		= stream_recv,
@@ -407,6 +412,7 @@ const struct tap_ops tap_stream_ops = {
 	.commit		= stream_commit,
 	.flush		= stream_flush,
 	.lost		= stream_lost,
+	.served		= stream_served,
 	.backlog	= stream_backlog,
 	.room		= stream_room,
 	.held		= stream_held,

@@ -370,6 +370,14 @@ static void shed(int listen_fd)
 	run.spare_fd = spare();
 }
 
+/* Of the namespace's own address and port, nobody but we would be found there,
+ * who lead out again (fwd.c looks after loopback) */
+static bool leads_back(const struct side *s)
+{
+	return s->pif == PIF_NS && !addr_is_loopback(&s->peer) &&
+	       listen_has(FWD_TCP_NS, s->peer_port);
+}
+
 static void accepted(const struct listener *l, int fd,
 		     const union sockaddr_any *sa)
 {
@@ -395,6 +403,11 @@ static void accepted(const struct listener *l, int fd,
 		return;
 	}
 	g = &f->h.side[1];
+	if (leads_back(g)) {
+		sock_reset(fd);
+		flow_close(f);
+		return;
+	}
 	if (g->pif != PIF_GUEST) {
 		splice_open(f, fd);
 		return;
@@ -405,8 +418,9 @@ static void accepted(const struct listener *l, int fd,
 		finish(old);
 		old = NULL;
 	}
-	if (old) {
-		/* Two clients that look alike to the guest after translation */
+	/* Nobody is there who could listen; or another client, which looks like
+	 * this one to the guest after translation */
+	if (!tap_served() || old) {
 		sock_reset(fd);
 		flow_close(f);
 		return;

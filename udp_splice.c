@@ -13,7 +13,9 @@
  *
  * Ports that are forwarded both ways would send a datagram round and round,
  * each time as a new client. So the local address of each socket stands in the
- * flow table, and a client who has just that is ourselves.
+ * flow table, and a client who has just that is ourselves. That is fine where
+ * it ends, as for a container that uses a published port of its own; but not if
+ * the target is a listener of ours again.
  */
 #include "udp_splice.h"
 
@@ -25,6 +27,7 @@
 
 #include "addr.h"
 #include "ev.h"
+#include "fwd_listen.h"
 #include "log.h"
 #include "ns.h"
 #include "sock.h"
@@ -144,6 +147,18 @@ static bool is_taken(const struct side *s)
 			 s->ours_port, &side) && side == 1;
 }
 
+/* goes_round() - Would a datagram come back to us, who would lead out again?
+ * Between loopbacks that matters only if the client is ourselves already */
+static bool goes_round(const union flow *f)
+{
+	const struct side *tgt = &f->h.side[1];
+	bool ns = tgt->pif == PIF_NS;
+
+	return ((ns && !addr_is_loopback(&tgt->peer)) ||
+		is_ourselves(&f->h.side[0])) &&
+	       listen_has(ns ? FWD_UDP_NS : FWD_UDP_IN, tgt->peer_port);
+}
+
 static void refused(const union flow *f, int e)
 {
 	static unsigned long last;
@@ -182,7 +197,7 @@ int udp_splice_open(union flow *f)
 	struct side *tgt = &f->h.side[1];
 	int rc;
 
-	if (is_ourselves(&f->h.side[0])) {
+	if (goes_round(f)) {
 		refused(f, ELOOP);
 		return -ELOOP;
 	}

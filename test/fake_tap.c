@@ -322,6 +322,11 @@ static bool fake_lost(void)
 	return fake.knobs.lost;
 }
 
+static bool fake_served(void)
+{
+	return !fake.knobs.absent;
+}
+
 const struct tap_ops fake_tap_ops = {
 	.caps		= fake_caps,
 	.recv		= fake_recv,
@@ -330,4 +335,5 @@ const struct tap_ops fake_tap_ops = {
 	.commit		= fake_commit,
 	.flush		= fake_flush,
 	.lost		= fake_lost,
+	.served		= fake_served,
 };

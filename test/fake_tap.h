@@ -24,6 +24,7 @@ struct fake_knobs {
 	int	accept;		/* slots that each commit accepts, -1 = all */
 	bool	hold;		/* frames with `more` wait for a flush */
 	bool	lost;
+	bool	absent;		/* there is no guest now */
 };
 
 /* What was said about a frame besides its bytes */

@@ -26,7 +26,7 @@ udhcpc:udhcpc
 rdisc6:ndisc6
 mandoc:mandoc
 busybox:busybox-static
-mandoc:mandoc
+strace:strace
 "
 # The virtual machine of test/e2e/qemu.t. Its kernel is not installed here:
 # test/guest/mkguest.py fetches the package and only takes it apart

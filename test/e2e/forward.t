@@ -339,13 +339,6 @@ def outbound():
         for place in "n4", "n6":
             with case(f"{place}: 10 MB"):
                 bulk(p, place, 5220, 5221)
-        for v in 4, 6:
-            w = Way(p, f"n{v}", HOST[v])
-            for kind in TCP, UDP:
-                with case("own address"):
-                    w.refused(kind, 5201, 5201)
-                    ok(True, f"{NAME[kind]}/IPv{v}: of the namespace's own "
-                       "address, the port is closed")
         with case("127.0.0.5"):
             for kind in TCP, UDP:
                 with bound_in(topo.host, kind, 4, 5221, "127.0.0.5") as s, \

@@ -42,7 +42,7 @@ def echoes():
     with case("echo"), topo.pasta() as p:
         for v in 4, 6:
             r = pings(p, REMOTE[v], f"IPv{v}: remote")
-            ok("ttl=255" in r.stdout, f"IPv{v}: TTL of replies", r.stdout)
+            ok("ttl=64" in r.stdout, f"IPv{v}: TTL of replies", r.stdout)
             for size in 0, 1, 56, 1400, 65400, 65507 if v == 4 else 65487:
                 pings(p, REMOTE[v], f"IPv{v}: {size} bytes", "-s", str(size),
                       count=2)

@@ -39,7 +39,7 @@ def echoes(g, v):
                           (1, 1, b"L" * 65400)):
         p = echoed(g, v, REMOTE[v], id, seq, data)
         same((p.src, p.dst, p.ttl, p.code, p.data[:4], p.data[4:] == data),
-             (REMOTE[v], HOST[v], 255, 0, struct.pack(">HH", id, seq), True),
+             (REMOTE[v], HOST[v], 64, 0, struct.pack(">HH", id, seq), True),
              f"IPv{v}: echo, id {id}, sequence {seq}, {len(data)} bytes")
     before = received(v)
     p = echoed(g, v, GW[v], 5, 1, b"gw")

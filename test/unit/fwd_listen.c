@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * fwd_listen.c - listeners as the rules say, found again by their events
- *
- * link: -Wl,--wrap=setsockopt
  */
 #include "fwd_listen.h"
 
@@ -115,20 +113,6 @@ static void ready(uint8_t type, int kind, in_port_t port, in_port_t target)
 	close(fd);
 }
 
-static bool no_device;			/* as before Linux 5.7 */
-
-int __wrap_setsockopt(int fd, int level, int name, const void *v, socklen_t n);
-int __real_setsockopt(int fd, int level, int name, const void *v, socklen_t n);
-
-int __wrap_setsockopt(int fd, int level, int name, const void *v, socklen_t n)
-{
-	if (no_device && level == SOL_SOCKET && name == SO_BINDTODEVICE) {
-		errno = EPERM;
-		return -1;
-	}
-	return __real_setsockopt(fd, level, name, v, n);
-}
-
 static int to_port(int family, uint32_t addr4, in_port_t port)
 {
 	struct sockaddr_in6 six = { .sin6_family = AF_INET6,
@@ -147,10 +131,10 @@ static int to_port(int family, uint32_t addr4, in_port_t port)
 	return rc;
 }
 
-/* In the namespace: on its loopback device, or else on loopback addresses */
+/* In the namespace: at every address of it */
 static void in_namespace(void)
 {
-	group("the namespace's loopback device");
+	group("in the namespace");
 	no_rules();
 	ns_set(open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC));
 	set_rules(FWD_TCP_NS, 22001, 22002, 22001, false);
@@ -160,18 +144,6 @@ static void in_namespace(void)
 	EXPECT_EQ(to_port(AF_INET, INADDR_LOOPBACK, 22001), 0);
 	EXPECT_EQ(to_port(AF_INET, INADDR_LOOPBACK + 5, 22002), 0);
 	EXPECT_EQ(to_port(AF_INET6, 0, 22002), 0);
-	listen_close_all();
-
-	group("... where devices need a privilege: its addresses");
-	no_device = true;
-	log_to_stderr(false);
-	listen_ns(true, true);
-	log_to_stderr(true);
-	EXPECT_EQ(count(FWD_TCP_NS), 2);
-	EXPECT_EQ(to_port(AF_INET, INADDR_LOOPBACK, 22001), 0);
-	EXPECT_EQ(to_port(AF_INET, INADDR_LOOPBACK + 5, 22002), -ECONNREFUSED);
-	EXPECT_EQ(to_port(AF_INET6, 0, 22002), 0);
-	no_device = false;
 	listen_close_all();
 	close(ns_fd());
 	ns_set(-1);

@@ -161,8 +161,25 @@ static void test_reset(void)
 	EXPECT(!self("0.0.0.0"));
 }
 
+static void test_also(void)
+{
+	struct guest g = { .net = { { .on = true, .nalso = 1 },
+				    { .on = true, .nalso = 2 } } };
+
+	group("addresses that were copied are the guest's own");
+	g.net[GUEST_V4].also[0] = A("192.0.2.22");
+	g.net[GUEST_V6].also[1] = A("2001:db8::22");
+	guest_init(&g);
+	EXPECT(self("192.0.2.22") && self("2001:db8::22"));
+	EXPECT(!self("192.0.2.23") && !self("2001:db8::23"));
+	guest_forget();
+	EXPECT(self("192.0.2.22"));
+	EXPECT(goes_to("198.51.100.1", ""));
+}
+
 int main(void)
 {
+	test_also();
 	test_start();
 	test_learn();
 	test_reset();

@@ -136,7 +136,7 @@ static void check_pkt(const struct combo *c, size_t optlen, size_t len,
 	EXPECT_EQ(p.proto, c->proto);
 	EXPECT_EQ(p.ttl, 63);
 	EXPECT_EQ(p.tos, 0xb9);
-	EXPECT(p.l4);
+	EXPECT(p.df && p.l4);
 	EXPECT(addr_eq(&p.src, &src) && addr_eq(&p.dst, &dst));
 	EXPECT_EQ(cur_left(&p.data), len);
 	EXPECT(cur_pull(&p.data, back, len));
@@ -320,6 +320,11 @@ static void lies(void)
 	frame[17] = (uint8_t)(frame[17] + 4);
 	EXPECT_EQ(parse(&p, &iov, n + 4), HDR_OK);
 	EXPECT(p.dport == 2222 && cur_left(&p.data) == 20);
+
+	n = build("192.0.2.1", "192.0.2.2", IPPROTO_UDP, 0, 20, false, &hl);
+	frame[20] = 0;
+	EXPECT_EQ(parse(&p, &iov, n), HDR_OK);
+	EXPECT(!p.df);
 
 	group("ARP is passed on");
 	frame[12] = 8;

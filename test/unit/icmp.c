@@ -3,7 +3,7 @@
  * icmp.c - echo flows over a socket pair in the place of the ping socket
  *
  * sock_ping() gives one end of a pair, the test plays the network at the other.
- * Error queues are played by recvmsg(), which nobody else calls here.
+ * Error queues, and the TTL of what comes, are played by recvmsg().
  * link: -Wl,--wrap=sock_ping,--wrap=recvmsg,--wrap=send
  */
 #include "icmp.h"
@@ -27,6 +27,7 @@ static struct {
 	struct side side;
 	int send_errno[4];		/* of the next sends, 0 = real */
 	unsigned sends;
+	int ttl;			/* of replies; 0: not told */
 
 	/* one entry of the error queue */
 	bool queued;
@@ -38,6 +39,7 @@ static struct {
 
 int __wrap_sock_ping(const struct side *s);
 ssize_t __wrap_recvmsg(int fd, struct msghdr *m, int flags);
+ssize_t __real_recvmsg(int fd, struct msghdr *m, int flags);
 ssize_t __wrap_send(int fd, const void *p, size_t len, int flags);
 ssize_t __real_send(int fd, const void *p, size_t len, int flags);
 
@@ -68,15 +70,36 @@ ssize_t __wrap_send(int fd, const void *p, size_t len, int flags)
 	return __real_send(fd, p, len, flags);
 }
 
+/* received() - A reply, with its TTL or hop limit */
+static ssize_t received(int fd, struct msghdr *m, int flags)
+{
+	bool v6 = !addr_is4(&net.side.peer);
+	struct msghdr plain = {
+		.msg_name = m->msg_name, .msg_namelen = m->msg_namelen,
+		.msg_iov = m->msg_iov, .msg_iovlen = m->msg_iovlen,
+	};
+	ssize_t n = __real_recvmsg(fd, &plain, flags);
+	struct cmsghdr *c = CMSG_FIRSTHDR(m);
+
+	m->msg_controllen = 0;
+	if (n < 0 || !net.ttl)
+		return n;
+	c->cmsg_level = v6 ? SOL_IPV6 : SOL_IP;
+	c->cmsg_type = v6 ? IPV6_HOPLIMIT : IP_TTL;
+	c->cmsg_len = CMSG_LEN(sizeof(net.ttl));
+	memcpy(CMSG_DATA(c), &net.ttl, sizeof(net.ttl));
+	m->msg_controllen = CMSG_SPACE(sizeof(net.ttl));
+	return n;
+}
+
 ssize_t __wrap_recvmsg(int fd, struct msghdr *m, int flags)
 {
 	struct cmsghdr *c = CMSG_FIRSTHDR(m);
 	union sockaddr_any sa;
 	size_t n;
 
-	(void)fd;
 	if (!(flags & MSG_ERRQUEUE))
-		abort();
+		return received(fd, m, flags);
 	if (!net.queued) {
 		errno = EAGAIN;
 		return -1;
@@ -204,7 +227,7 @@ static void replied(const char *src, const char *dst, uint16_t id, uint16_t seq,
 	if (!EXPECT(wire_pop(&f)))
 		return;
 	EXPECT(addr_eq(&f.src, &s) && addr_eq(&f.dst, &d));
-	EXPECT_EQ(f.ttl, 255);
+	EXPECT_EQ(f.ttl, net.ttl ? net.ttl : 255);
 	EXPECT_EQ(wire_be(f.l4, 2), is6(dst) ? 129 << 8 : 0);
 	EXPECT_EQ(wire_be(f.l4 + 4, 2), id);
 	EXPECT_EQ(wire_be(f.l4 + 6, 2), seq);
@@ -335,15 +358,36 @@ static void echoes(void)
 	EXPECT(wire_silent());
 	end();
 
-	group("a reply is not repeated, but one to each request");
+	group("duplicates of either side are kept");
 	start();
 	for (i = 0; i < 3; i++) {
 		echo("8.8.8.8", 5, 1, 56);
+		EXPECT(asked(8, 1, 56));
+	}
+	for (i = 0; i < 3; i++) {
+		static struct wire_frame f;
+
 		answer(0, 1, 56);
 		answer(0, 1, 56);
-		replied("8.8.8.8", "192.0.2.2", 5, 1, 56);
+		events(0);
+		EXPECT(wire_pop(&f) && wire_be(f.l4 + 6, 2) == 1);
+		EXPECT(wire_pop(&f) && wire_be(f.l4 + 6, 2) == 1);
+		EXPECT(wire_silent());
 	}
 	end();
+
+	group("the TTL of a reply is what it came with");
+	for (i = 0; i < 6; i++) {
+		static const int ttl[] = { 64, 1, 255 };
+
+		start();
+		net.ttl = ttl[i % 3];
+		echo(i < 3 ? "8.8.8.8" : "2600::1", 5, 1, 56);
+		answer(i < 3 ? 0 : 129, 1, 56);
+		replied(i < 3 ? "8.8.8.8" : "2600::1",
+			i < 3 ? "192.0.2.2" : "2001:db8::1234:2", 5, 1, 56);
+		end();
+	}
 }
 
 static void flows(void)

@@ -228,11 +228,12 @@ static void bad_length(uint32_t len)
 	tap_done(1);
 	if (!tap_lost())
 		EXPECT_EQ(tap_recv(f, 4), 0);
-	EXPECT(tap_lost() && !tap_backlog() && !tap_room());
+	EXPECT(tap_lost() && !tap_backlog() && !tap_room() && !tap_served());
 	EXPECT_EQ(tap_recv(f, 4), 0);
 	EXPECT_EQ(tap_reserve(&s, 1, HDR_ROOM, 0), 0);
 	EXPECT(!tap_stream_serving());
 	tap_stream_detach();
+	EXPECT(!tap_served());
 	EXPECT(!tap_lost());
 	EXPECT_EQ(tap_recv(f, 4), 0);
 }
@@ -356,7 +357,7 @@ static void full(int sndbuf, size_t len, bool more)
 		loop();
 	}
 	EXPECT_EQ(pop(contract_buf, sizeof(contract_buf)), 0);
-	EXPECT(tap_room() && !tap_lost());
+	EXPECT(tap_room() && !tap_lost() && tap_served());
 }
 
 static void fulls(void)

@@ -359,6 +359,16 @@ static void test_inbound_fails(void)
 	EXPECT_QUIET();
 	EXPECT_CLEAN();
 
+	group("no guest is there");
+	rig_reset();
+	conn_init(&c, 0);
+	fake_knobs()->absent = true;
+	EXPECT(!conn_inbound(&c));
+	EXPECT_EQ(host_read(&c, buf, sizeof(buf)), -ECONNRESET);
+	conn_close(&c, false);
+	EXPECT_QUIET();
+	EXPECT_CLEAN();
+
 	group("the guest does not answer");
 	rig_reset();
 	conn_init(&c, 0);
