@@ -148,7 +148,7 @@ void igmp_announce(void)
 {
 	if (guest()->net[GUEST_V4].on)
 		query4(&ADDR_NONE);
-	if (guest()->net[GUEST_V6].on)
+	if (guest()->net[GUEST_V6].on && guest()->ndp)
 		query6(&ADDR_NONE);
 	timer_set(&igmp.timer, TM_IGMP, MCAST_QUERY_S * SEC);
 }
@@ -258,7 +258,7 @@ bool mld_input(const struct pkt *p)
 		return false;
 	/* RFC 9777 7.4: only from this very link, and not in pieces. Who has no
 	 * address yet sends from the unspecified one */
-	if (p->ttl != 1 || p->icmp.code || p->fragment ||
+	if (!guest()->ndp || p->ttl != 1 || p->icmp.code || p->fragment ||
 	    (addr_class(&p->src) != ADDR_LINKLOCAL && !addr_is_none(&p->src)))
 		return true;
 

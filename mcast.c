@@ -378,7 +378,8 @@ void mcast_mac(const union addr *group, uint8_t mac[static 6])
 struct about {
 	ssize_t	len;		/* -1: an error instead */
 	uint8_t	ttl, tos;
-	union addr local;	/* where to, if the socket tells */
+	union addr to, local;	/* where to; our address, the same if it was to
+				 * us alone (if the socket tells) */
 };
 
 /* take() - The next datagram of a socket to mc.d, without destination; false
@@ -407,8 +408,10 @@ static bool take(int fd, struct about *a)
 	    m.msg_flags & MSG_TRUNC)
 		a->len = -1;
 	for (c = CMSG_FIRSTHDR(&m); c; c = CMSG_NXTHDR(&m, c)) {
-		if (!cmsg_header(c, &a->ttl, &a->tos))
-			cmsg_pktinfo(c, true, &a->local, &scope);
+		if (cmsg_header(c, &a->ttl, &a->tos))
+			continue;
+		cmsg_pktinfo(c, true, &a->to, &scope);
+		cmsg_pktinfo(c, false, &a->local, &scope);
 	}
 	return true;
 }
@@ -467,11 +470,14 @@ void mcast_answers(const union flow *f)
 	for (i = 0; i < BUDGET && take(f->udp.sock[1], &a); i++) {
 		if (a.len < 0)
 			continue;
-		if (!addr_eq(&a.local, &hs->peer)) {
+		if (addr_eq(&a.to, &a.local)) {
 			answer(f, &a);
 			continue;
 		}
-		/* A broadcast to all, by whoever has the port in common */
+		/* A broadcast, by whoever has the port in common. Not one to
+		 * another address than the flow's, which has its own */
+		if (!addr_eq(&a.to, &hs->peer))
+			continue;
 		mc.d.dst = hs->peer;
 		mc.d.dport = hs->ours_port;
 		if (!is_ours((size_t)a.len))

@@ -156,7 +156,7 @@ const struct sock_features *sock_features(void)
 	return &host.features;
 }
 
-int sock_tcp_connect(const struct side *s, bool *pending)
+int sock_tcp_connect_tos(const struct side *s, uint8_t tos, bool *pending)
 {
 	int family = family_of(&s->peer), fd, ret;
 	union addr src;
@@ -168,6 +168,8 @@ int sock_tcp_connect(const struct side *s, bool *pending)
 		return fd;
 
 	set_int(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+	if (tos)
+		sock_tos(fd, family == AF_INET, tos);
 	ret = bind_outbound_if(fd, s);
 	if (ret)
 		return fail(fd, ret);
@@ -187,6 +189,11 @@ int sock_tcp_connect(const struct side *s, bool *pending)
 		return fail(fd, ret);
 	*pending = ret;
 	return fd;
+}
+
+int sock_tcp_connect(const struct side *s, bool *pending)
+{
+	return sock_tcp_connect_tos(s, 0, pending);
 }
 
 int sock_tcp_open(bool v4)

@@ -42,6 +42,9 @@ const struct sock_features *sock_features(void);
  */
 int sock_tcp_connect(const struct side *s, bool *pending);
 
+/* sock_tcp_connect_tos() - The same, its SYN being of @tos already */
+int sock_tcp_connect_tos(const struct side *s, uint8_t tos, bool *pending);
+
 /* sock_tcp_open() - A TCP socket (TCP_NODELAY set) in whatever namespace this
  * runs in, see ns_call(); or -errno */
 int sock_tcp_open(bool v4);

@@ -28,6 +28,7 @@
 #include <netinet/udp.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -57,6 +58,11 @@
 #define ROUNDS		4		/* full batches per event */
 #define WAITING_MAX	256		/* sockets with datagrams, but no room */
 
+/* Flows of the guest with one question each, as look-ups are: so many may have a
+ * socket, and four times as many if they still wait for their answer */
+#define ONCE_MAX	4096U
+#define ONCE_TRIES	8
+
 #define IOV_MAX_	1024U		/* UIO_MAXIOV */
 #define HDR_LEN		(ETH_HLEN_ + IP6_HLEN + UDP_HLEN)
 
@@ -81,6 +87,7 @@ struct rx_msg {
 static struct {
 	uint32_t	idle_new, idle_stream;	/* ms */
 	unsigned	batch;			/* for the next reading */
+	unsigned	once_max;
 	uint8_t		*copy;			/* arena, see rx_copy() */
 	uint64_t	dropped;
 	union ev_ref	waiting[WAITING_MAX];	/* see no_room() */
@@ -114,6 +121,7 @@ static uint32_t timeout_of(const char *path, uint32_t seconds)
 void udp_init(void)
 {
 	uint8_t *copy = udp.copy;
+	struct rlimit rl;
 
 	if (!copy) {
 		copy = mmap(NULL, BATCH * COPY_STRIDE, PROT_READ | PROT_WRITE,
@@ -125,6 +133,9 @@ void udp_init(void)
 	memset(&udp, 0, sizeof(udp));
 	udp.copy = copy;
 	udp.batch = BATCH_MIN;
+	udp.once_max = ONCE_MAX;
+	if (!getrlimit(RLIMIT_NOFILE, &rl))
+		udp.once_max = (unsigned)MIN(ONCE_MAX, rl.rlim_cur / 8 + 1);
 	udp.idle_new = timeout_of(
 		"/proc/sys/net/netfilter/nf_conntrack_udp_timeout", 30);
 	udp.idle_stream = timeout_of(
@@ -157,14 +168,42 @@ void udp_close(union flow *f)
 	flow_close(f);
 }
 
+static bool is_stream(const union flow *f)
+{
+	const uint8_t *seen = f->udp.seen;
+
+	return seen[0] && seen[1] && (seen[0] > 1 || seen[1] > 1);
+}
+
+/*
+ * forget_once() - Close one-shot flows that had their answer, the oldest first,
+ * until there are at most @max of them
+ *
+ * Each has a socket, and a guest that looks up names in a row would else have as
+ * many as fit their time-out.
+ */
+static void forget_once(unsigned max)
+{
+	unsigned i;
+
+	for (i = 0; flow_listed(FLOW_ONCE) > max && i < ONCE_TRIES; i++) {
+		bool many = flow_listed(FLOW_ONCE) > max * 4;
+		union flow *f = flow_take(FLOW_ONCE);
+
+		if (is_stream(f))
+			continue;		/* by now, and will be */
+		if (f->udp.seen[1] || many)
+			udp_close(f);
+		else
+			flow_list(f, FLOW_ONCE);
+	}
+}
+
 void udp_timer(struct timer *t)
 {
 	union flow *f = flow_of_timer(t);
-	const uint8_t *seen = f->udp.seen;
-	uint32_t idle = now_ms() - f->udp.used, limit = udp.idle_new;
-
-	if (seen[0] && seen[1] && (seen[0] > 1 || seen[1] > 1))
-		limit = udp.idle_stream;
+	uint32_t idle = now_ms() - f->udp.used;
+	uint32_t limit = is_stream(f) ? udp.idle_stream : udp.idle_new;
 
 	if (idle >= limit)
 		udp_close(f);
@@ -204,6 +243,10 @@ static union flow *open_from_guest(const struct pkt *p)
 
 	f->udp.sock[0] = f->udp.sock[1] = -1;
 	fd = sock_udp_connect(&f->h.side[1], &f->udp.open);
+	if (fd == -EMFILE && flow_listed(FLOW_ONCE)) {
+		forget_once(0);
+		fd = sock_udp_connect(&f->h.side[1], &f->udp.open);
+	}
 	f->udp.no_gso = f->udp.open;
 	e = fd < 0 ? -fd : 0;
 	if (!e) {
@@ -220,6 +263,10 @@ static union flow *open_from_guest(const struct pkt *p)
 	}
 
 	flow_start(f, 1U << 0);
+	if (!f->udp.open) {
+		flow_list(f, FLOW_ONCE);
+		forget_once(udp.once_max);
+	}
 	debug("%s: new flow from the guest", flow_str(f));
 	return f;
 }
