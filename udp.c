@@ -58,10 +58,10 @@
 #define ROUNDS		4		/* full batches per event */
 #define WAITING_MAX	256		/* sockets with datagrams, but no room */
 
-/* Flows of the guest with one question each, as look-ups are: so many may have a
- * socket, and four times as many if they still wait for their answer */
-#define ONCE_MAX	4096U
-#define ONCE_TRIES	8
+/* Flows of the guest, each with a socket, of which those that seem to be over are
+ * kept for their time-out; of four times as many, whatever they are */
+#define OUT_MAX		4096U
+#define FORGET_TRIES	8
 
 #define IOV_MAX_	1024U		/* UIO_MAXIOV */
 #define HDR_LEN		(ETH_HLEN_ + IP6_HLEN + UDP_HLEN)
@@ -87,7 +87,7 @@ struct rx_msg {
 static struct {
 	uint32_t	idle_new, idle_stream;	/* ms */
 	unsigned	batch;			/* for the next reading */
-	unsigned	once_max;
+	unsigned	out_max;		/* see forget() */
 	uint8_t		*copy;			/* arena, see rx_copy() */
 	uint64_t	dropped;
 	union ev_ref	waiting[WAITING_MAX];	/* see no_room() */
@@ -133,9 +133,9 @@ void udp_init(void)
 	memset(&udp, 0, sizeof(udp));
 	udp.copy = copy;
 	udp.batch = BATCH_MIN;
-	udp.once_max = ONCE_MAX;
+	udp.out_max = OUT_MAX;
 	if (!getrlimit(RLIMIT_NOFILE, &rl))
-		udp.once_max = (unsigned)MIN(ONCE_MAX, rl.rlim_cur / 8 + 1);
+		udp.out_max = (unsigned)MIN(OUT_MAX, rl.rlim_cur / 8 + 1);
 	udp.idle_new = timeout_of(
 		"/proc/sys/net/netfilter/nf_conntrack_udp_timeout", 30);
 	udp.idle_stream = timeout_of(
@@ -153,7 +153,8 @@ static uint32_t now_ms(void)
 static void touch(union flow *f, unsigned side, unsigned n)
 {
 	f->udp.used = now_ms();
-	f->udp.seen[side] = (uint8_t)MIN(f->udp.seen[side] + n, 2U);
+	f->udp.seen[side] = (uint8_t)MIN(f->udp.seen[side] + n, 3U);
+	f->udp.waits = side == udp_guest_side(f);
 }
 
 void udp_close(union flow *f)
@@ -175,27 +176,34 @@ static bool is_stream(const union flow *f)
 	return seen[0] && seen[1] && (seen[0] > 1 || seen[1] > 1);
 }
 
+/* is_over() - Most likely: a question or two, and the answer; or a conversation
+ * in which nothing has been said for long */
+static bool is_over(const union flow *f)
+{
+	if (f->udp.seen[0] > 2 || f->udp.seen[1] > 2)
+		return now_ms() - f->udp.used >= udp.idle_new;
+	return !f->udp.waits;
+}
+
 /*
- * forget_once() - Close one-shot flows that had their answer, the oldest first,
- * until there are at most @max of them
+ * forget() - Close flows of the guest that are over, beginning with the oldest,
+ * until at most @max are left
  *
  * Each has a socket, and a guest that looks up names in a row would else have as
  * many as fit their time-out.
  */
-static void forget_once(unsigned max)
+static void forget(unsigned max)
 {
 	unsigned i;
 
-	for (i = 0; flow_listed(FLOW_ONCE) > max && i < ONCE_TRIES; i++) {
-		bool many = flow_listed(FLOW_ONCE) > max * 4;
-		union flow *f = flow_take(FLOW_ONCE);
+	for (i = 0; flow_listed(FLOW_UDP_OUT) > max && i < FORGET_TRIES; i++) {
+		bool many = flow_listed(FLOW_UDP_OUT) > max * 4;
+		union flow *f = flow_take(FLOW_UDP_OUT);
 
-		if (is_stream(f))
-			continue;		/* by now, and will be */
-		if (f->udp.seen[1] || many)
+		if (is_over(f) || many)
 			udp_close(f);
 		else
-			flow_list(f, FLOW_ONCE);
+			flow_list(f, FLOW_UDP_OUT);
 	}
 }
 
@@ -243,8 +251,8 @@ static union flow *open_from_guest(const struct pkt *p)
 
 	f->udp.sock[0] = f->udp.sock[1] = -1;
 	fd = sock_udp_connect(&f->h.side[1], &f->udp.open);
-	if (fd == -EMFILE && flow_listed(FLOW_ONCE)) {
-		forget_once(0);
+	if (fd == -EMFILE && flow_listed(FLOW_UDP_OUT)) {
+		forget(0);
 		fd = sock_udp_connect(&f->h.side[1], &f->udp.open);
 	}
 	f->udp.no_gso = f->udp.open;
@@ -263,10 +271,8 @@ static union flow *open_from_guest(const struct pkt *p)
 	}
 
 	flow_start(f, 1U << 0);
-	if (!f->udp.open) {
-		flow_list(f, FLOW_ONCE);
-		forget_once(udp.once_max);
-	}
+	flow_list(f, FLOW_UDP_OUT);
+	forget(udp.out_max);
 	debug("%s: new flow from the guest", flow_str(f));
 	return f;
 }

@@ -993,11 +993,11 @@ static void sockets(void)
 	udp_init();
 
 	group("look-ups in a row: a bounded number of sockets");
-	from_guest("192.0.2.2", 19000, "192.0.2.1", 7000, 1, 0);
-	from_guest("192.0.2.2", 19000, "192.0.2.1", 7000, 1, 0);
+	for (n = 0; n < 3; n++)
+		from_guest("192.0.2.2", 19000, "192.0.2.1", 7000, 1, 0);
 	guest_go();
-	EXPECT_EQ(host_recv(s, buf, sizeof(buf)), 1);
-	EXPECT_EQ(host_recv(s, buf, sizeof(buf)), 1);
+	for (n = 0; n < 3; n++)
+		EXPECT_EQ(host_recv(s, buf, sizeof(buf)), 1);
 	host_send(s, "127.0.0.1", 19000, "a", 1);
 	turn();
 	EXPECT(guest_recv());
