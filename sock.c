@@ -350,9 +350,15 @@ static int bind_open(int fd, const struct side *s)
 	set_int(fd, SOL_SOCKET, SO_REUSEADDR, !service);
 	ret = bind_to(fd, family, &src, s->ours_port, host.ifindex);
 	set_int(fd, SOL_SOCKET, SO_REUSEADDR, 1);
-	if (ret == -EADDRINUSE && service)
+	if (ret == -EADDRINUSE && service) {
 		ret = bind_to(fd, family, &s->peer, s->ours_port,
 			      host.multicast_if[family == AF_INET6]);
+		/* IPv4 has this from send_by() */
+		if (!wild && family == AF_INET6)
+			setsockopt(fd, SOL_IPV6, IPV6_PKTINFO,
+				   &(struct in6_pktinfo){ .ipi6_addr = src.in6 },
+				   sizeof(struct in6_pktinfo));
+	}
 	if (ret == -EADDRINUSE || ret == -EACCES)
 		ret = bind_to(fd, family, &src, 0, host.ifindex);
 	return ret;

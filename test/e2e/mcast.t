@@ -316,6 +316,27 @@ def comes_back():
             ok(True, "a guest that leaves leaves its groups")
 
 
+def outbound_address():
+    """-o is the source here too, whether or not a program of the host has the
+    port."""
+    mine = {4: "10.77.0.22", 6: "fd77::22"}
+    ip(topo.host, f"addr add {mine[4]}/24 dev eth0")
+    ip(topo.host, f"addr add {mine[6]}/64 dev eth0 nodad")
+    for v in 4, 6:
+        for there in False, True:
+            name = f"-o, IPv{v}, {'with' if there else 'without'} the host's"
+            g = OWN[v]
+            with case(name), topo.pasta("-o", mine[v]) as p, \
+                    Party(topo.remote, v, 5353, g, loop=0) as remote, \
+                    Party(topo.host, v, 5353 if there else 0), \
+                    Party(p.guest, v, 5353) as me:
+                me.send(b"query", g, 5353)
+                got = remote.get()
+                ok(got and got[1] == (mine[v], 5353), name, got)
+    ip(topo.host, f"addr del {mine[4]}/24 dev eth0")
+    ip(topo.host, f"addr del {mine[6]}/64 dev eth0")
+
+
 def refused():
     """Nothing of it without UDP."""
     with case("--no-udp"), topo.pasta("--no-udp") as p, \
@@ -336,5 +357,6 @@ with topo.pasta("-u", "4445:14445") as p:
 with topo.passt("-u", "4445:14445") as p, PumpGuest(p):
     traffic("passt", p)
 comes_back()
+outbound_address()
 refused()
 done()

@@ -420,6 +420,30 @@ static void hostile(const struct family *f)
 	EXPECT_EQ(sockets(), 0);
 }
 
+/* guest_says() - A datagram to a group, if need be a super-datagram */
+static void guest_says(const char *dst, in_port_t sport, in_port_t dport,
+		       const char *text, uint16_t gso)
+{
+	struct iovec iov = { (void *)(uintptr_t)text, strlen(text) };
+	struct pkt p = {
+		.proto = IPPROTO_UDP, .l4 = true, .ttl = 9, .gso_size = gso,
+		.src = A("192.0.2.2"), .dst = A(dst),
+		.sport = sport, .dport = dport,
+	};
+
+	cur_init(&p.data, &iov, iov.iov_len);
+	udp_input(&p, 1);
+}
+
+static void close_flows(void)
+{
+	union flow *f = NULL;
+
+	while ((f = flow_each(f)))
+		udp_close(f);
+	flow_reap();
+}
+
 static void bounds(void)
 {
 	struct ruleset *rs = &conf.rules[FWD_UDP_IN];
@@ -434,6 +458,11 @@ static void bounds(void)
 	}
 	EXPECT_EQ(groups(), MCAST_GROUPS_MAX);
 	EXPECT_EQ(sockets(), 0);
+
+	for (i = 0; i < 100; i++)
+		guest_says("239.7.0.5", 4000, (in_port_t)(7000 + i), "x", 0);
+	EXPECT_EQ(sockets(), MCAST_PORTS_MAX);
+	close_flows();
 
 	group("nor more sockets, however many ports are forwarded");
 	rs->n = 2;
@@ -537,21 +566,6 @@ static bool heard(const char *src, in_port_t sport, const char *dst,
 	       !memcmp(data, text, strlen(text));
 }
 
-/* guest_says() - A datagram to a group, if need be a super-datagram */
-static void guest_says(const char *dst, in_port_t sport, in_port_t dport,
-		       const char *text, uint16_t gso)
-{
-	struct iovec iov = { (void *)(uintptr_t)text, strlen(text) };
-	struct pkt p = {
-		.proto = IPPROTO_UDP, .l4 = true, .ttl = 9, .gso_size = gso,
-		.src = A("192.0.2.2"), .dst = A(dst),
-		.sport = sport, .dport = dport,
-	};
-
-	cur_init(&p.data, &iov, iov.iov_len);
-	udp_input(&p, 1);
-}
-
 static ssize_t got(int fd)
 {
 	char b[100];
@@ -564,7 +578,6 @@ static void both_ways(void)
 	static const char mac[] = "\1\0\x5e\0\0\xfb", g[] = "224.0.0.251";
 	static const char mac2[] = "\1\0\x5e\x7f\xff\xfa";
 	int s = program(g, 5353);
-	union flow *f = NULL;
 
 	group("to the guest");
 	fresh();
@@ -631,9 +644,7 @@ static void both_ways(void)
 	close(s);
 
 	group("all gone");
-	while ((f = flow_each(f)))
-		udp_close(f);
-	flow_reap();
+	close_flows();
 	mcast_forget();
 	EXPECT_EQ(groups(), 0);
 	EXPECT_EQ(timer_count(), 0);
