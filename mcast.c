@@ -39,6 +39,7 @@
 #define BUDGET		32		/* datagrams per event */
 #define ECHOES		64		/* of ours that may come back */
 #define ECHO_LIFE	SEC
+#define SOURCE_LIFE	(10 * SEC)	/* of the address we send from */
 #define LEAVE_DELAY	(2 * SEC)	/* RFC 3376 8.8 and 8.9 */
 
 struct group {
@@ -323,9 +324,10 @@ static bool is_ours(size_t len)
 	return false;
 }
 
-void mcast_sent(const union flow *f, const struct pkt *p, unsigned n)
+void mcast_sent(union flow *f, const struct pkt *p, unsigned n)
 {
-	const struct side *s = &f->h.side[1];
+	uint32_t period = (uint32_t)(clock_now() / SOURCE_LIFE);
+	struct side *s = &f->h.side[1];
 	struct group *g = find(&s->peer);
 	bool back = s->ours_port == s->peer_port;	/* to this very socket */
 	unsigned i;
@@ -336,6 +338,11 @@ void mcast_sent(const union flow *f, const struct pkt *p, unsigned n)
 		back = g && member_of(g, s->peer_port);
 	if (!back)
 		return;
+
+	/* The flow may live longer than the host's address */
+	if (!f->udp.bound && f->udp.named != period)
+		sock_udp_source(s);
+	f->udp.named = period;
 
 	mc.d.src = s->ours;
 	mc.d.sport = s->ours_port;

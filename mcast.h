@@ -51,7 +51,7 @@ void mcast_mac(const union addr *group, uint8_t mac[static 6]);
  * kernel lets all sockets of this host hear them, ours too, but the guest must
  * not.
  */
-void mcast_sent(const union flow *f, const struct pkt *p, unsigned n);
+void mcast_sent(union flow *f, const struct pkt *p, unsigned n);
 
 /* mcast_answers() - An open flow's socket has datagrams from whoever */
 void mcast_answers(const union flow *f);

@@ -364,42 +364,51 @@ static int bind_open(int fd, const struct side *s)
 	return ret;
 }
 
-/* open_name() - What datagrams of the socket @fd to a group will come from, for
- * which only a socket that is connected has an answer */
-static void open_name(int fd, struct side *s)
+static void name_port(int fd, struct side *s)
 {
-	int probe = open_sock(family_of(&s->peer), SOCK_DGRAM, 0);
 	union sockaddr_any sa;
 	socklen_t len = sizeof(sa);
 	union addr a;
 
 	if (!getsockname(fd, &sa.sa, &len))
 		(void)addr_from_sa(&sa, &a, &s->ours_port);
-	if (probe < 0)
+}
+
+/* The address only a socket that is connected knows: one like it */
+void sock_udp_source(struct side *s)
+{
+	int fd = open_sock(family_of(&s->peer), SOCK_DGRAM, 0);
+
+	if (fd < 0)
 		return;
-	set_int(probe, SOL_SOCKET, SO_BROADCAST, 1);
-	if (!bind_outbound_if(probe, s)) {
-		send_by(probe, s);
-		if (!connect_to(probe, s))
-			sock_name(probe, &s->ours);
+	s->ours = addr_any(addr_is4(&s->peer));
+	set_int(fd, SOL_SOCKET, SO_BROADCAST, 1);
+	if (!bind_outbound_if(fd, s)) {
+		send_by(fd, s);
+		if (!connect_to(fd, s))
+			sock_name(fd, &s->ours);
 	}
-	close(probe);
+	close(fd);
 }
 
 /* start_open() - Instead of connecting to a group or broadcast address */
 static int start_open(int fd, struct side *s)
 {
-	bool v4 = addr_is4(&s->peer);
+	bool v4 = addr_is4(&s->peer), wild;
 	int ret;
 
+	source_of(s, &wild);
 	set_int(fd, SOL_SOCKET, SO_BROADCAST, 1);
 	only_own_groups(fd, v4);
 	pktinfo(fd, v4);
 	send_by(fd, s);
 	ret = bind_open(fd, s);
-	if (!ret)
-		open_name(fd, s);
-	return ret;
+	if (ret)
+		return ret;
+	name_port(fd, s);
+	if (wild)
+		sock_udp_source(s);
+	return 0;
 }
 
 /* is_broadcast() - connect() was refused with EACCES: because it is to a

@@ -66,6 +66,10 @@ int sock_tcp_start(int fd, const struct side *s);
  */
 int sock_udp_connect(struct side *s, bool *open);
 
+/* sock_udp_source() - The address that datagrams of such a socket, unless bound
+ * to one, come from by now, to @s->ours */
+void sock_udp_source(struct side *s);
+
 /*
  * sock_udp_member() - A socket that hears what is sent to @group at @port, and
  * nothing else, whoever else on this host has the port or joined the group

@@ -250,6 +250,7 @@ static union flow *open_from_guest(const struct pkt *p)
 	}
 
 	f->udp.sock[0] = f->udp.sock[1] = -1;
+	f->udp.bound = addr_is_unicast(&f->h.side[1].ours);
 	fd = sock_udp_connect(&f->h.side[1], &f->udp.open);
 	if (fd == -EMFILE && flow_listed(FLOW_UDP_OUT)) {
 		forget(0);

@@ -47,10 +47,22 @@ static union addr A(const char *s)
 	return a;
 }
 
+static void set_address(const char *text)
+{
+	struct ifreq ifr = { .ifr_name = "lo:1" };
+	int fd = socket(AF_INET, SOCK_DGRAM, 0);
+	union addr a = A(text);
+	union sockaddr_any sa;
+
+	addr_to_sa(&sa, AF_INET, &a, 0, 0);
+	ifr.ifr_addr = sa.sa;
+	ioctl(fd, SIOCSIFADDR, &ifr);
+	close(fd);
+}
+
 static bool own_net(void)
 {
 	struct ifreq ifr = { .ifr_name = "lo" };
-	union addr a = A(HOST);
 	int fd;
 
 	if (unshare(CLONE_NEWUSER | CLONE_NEWNET))
@@ -58,11 +70,8 @@ static bool own_net(void)
 	fd = socket(AF_INET, SOCK_DGRAM, 0);
 	ifr.ifr_flags = IFF_UP | IFF_RUNNING | IFF_MULTICAST;
 	ioctl(fd, SIOCSIFFLAGS, &ifr);
-	strcpy(ifr.ifr_name, "lo:1");
-	addr_to_sa((union sockaddr_any *)(void *)&ifr.ifr_addr, AF_INET, &a, 0,
-		   0);
-	ioctl(fd, SIOCSIFADDR, &ifr);
 	close(fd);
+	set_address(HOST);
 	return true;
 }
 
@@ -609,7 +618,19 @@ static void both_ways(void)
 	EXPECT(heard(HOST, 5353, g, 5353, mac, "query"));
 	EXPECT_EQ(fake_pending(), 0);
 
+	group("the same when the host has another address");
+	set_address("198.51.100.8");
+	now += 11 * SEC;
+	clock_set(now);
+	guest_says(g, 5353, 5353, "moved", 0);
+	EXPECT_EQ(got(s), 5);
+	turn(MSEC);
+	EXPECT_EQ(fake_pending(), 0);
+	set_address(HOST);
+
 	group("the same at once: one is its own");
+	now += 11 * SEC;
+	clock_set(now);
 	guest_says(g, 5353, 5353, "twice", 0);
 	tell(s, g, 5353, "twice");
 	EXPECT(heard(HOST, 5353, g, 5353, mac, "twice"));

@@ -364,9 +364,10 @@ static void groups(void)
 	/* An address that is good beyond the host */
 	union addr a = A("198.51.100.7");
 	struct ifreq ifr = { .ifr_name = "lo:1" };
+	union sockaddr_any sa;
 
-	addr_to_sa((union sockaddr_any *)(void *)&ifr.ifr_addr, AF_INET, &a, 0,
-		   0);
+	addr_to_sa(&sa, AF_INET, &a, 0, 0);
+	ifr.ifr_addr = sa.sa;
 	EXPECT_EQ(ioctl(from, SIOCSIFADDR, &ifr), 0);
 	sock_multicast_if(1, 1);
 	setsockopt(from, SOL_IP, IP_MULTICAST_IF, &(struct ip_mreqn){
