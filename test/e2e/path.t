@@ -56,6 +56,10 @@ def routers():
             echo 0 >/proc/sys/net/ipv4/icmp_ratelimit
             echo 0 >/proc/sys/net/ipv6/icmp/ratelimit
             echo 100000 >/proc/sys/net/ipv4/icmp_msgs_per_sec""")
+    # That nobody is there shall be found out soon
+    sysctl(topo.host, """
+        echo 200 >/proc/sys/net/ipv4/neigh/eth0/retrans_time_ms
+        echo 200 >/proc/sys/net/ipv6/neigh/eth0/retrans_time_ms""")
     for v in 4, 6:
         for a in FAR, UNREACH, PROHIBIT:
             ip(topo.remote, f"-{v} route add {a[v]} via {SECOND[v]}")
