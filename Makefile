@@ -150,7 +150,8 @@ units: $(UNITBIN)
 # Two more than processors: many tests mostly wait
 TEST_JOBS	?= $(shell echo $$(($$(nproc) + 2)))
 TEST_TIMEOUT	?= 300
-SHORTER		:= $(if $(DEBUG),E2E_BYTES=$$((64 << 20)) E2E_CONNS=3000)
+SHORTER		:= $(if $(DEBUG),E2E_BYTES=$$((64 << 20)) E2E_CONNS=3000 \
+		     E2E_LOOKUPS=4000 E2E_SOURCES=1000)
 
 deps:
 	@sh test/install-deps.sh

@@ -164,6 +164,11 @@ static union addr map_inbound(const union addr *src)
 	return *src;
 }
 
+union addr fwd_seen_as(const union addr *src)
+{
+	return addr_is_unicast(src) ? map_inbound(src) : ADDR_NONE;
+}
+
 /* The namespace's own address for a client like @src. Without one of that
  * family the other does: sockets on both ends, nobody sees the difference, and
  * "localhost" works for clients that try ::1 first */

@@ -70,6 +70,10 @@ void fwd_init(const struct fwd_conf *conf);
 enum fwd_verdict fwd_target(uint8_t proto, const struct side *ini,
 			    in_port_t target, struct side *tgt);
 
+/* fwd_seen_as() - As whom the guest sees somebody on the host's side at @src;
+ * not unicast if nobody will do */
+union addr fwd_seen_as(const union addr *src);
+
 /* fwd_rules() - The rule table of one direction and protocol */
 const struct ruleset *fwd_rules(enum fwd_table t);
 

@@ -178,6 +178,8 @@ static enum hdr_verdict parse_l4(struct pkt *p, bool v6)
 	case IPPROTO_ICMPV6:
 		v = v6 ? parse_icmp(p) : HDR_TYPE;
 		break;
+	case IPPROTO_IGMP:
+		return v6 ? HDR_TYPE : HDR_OK;
 	default:
 		v = HDR_TYPE;
 	}
@@ -206,10 +208,11 @@ static inline bool addrs_ok(const struct pkt *p, bool *unspec)
 }
 
 /* unspec_ok() - May this packet come from who has no address yet? DHCP
- * (RFC 2131 4.1) and duplicate address detection, MLD (RFC 4861 4.3) */
+ * (RFC 2131 4.1), duplicate address detection (RFC 4861 4.3), IGMP and MLD
+ * (RFC 3376 4.2.13, RFC 3590 4) */
 static bool unspec_ok(const struct pkt *p)
 {
-	if (p->proto == IPPROTO_ICMPV6)
+	if (p->proto == IPPROTO_ICMPV6 || p->proto == IPPROTO_IGMP)
 		return true;
 	return p->proto == IPPROTO_UDP && addr_is4(&p->src) &&
 	       !addr_to4(&p->src).s_addr &&

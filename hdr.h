@@ -49,8 +49,8 @@ struct pkt {
 					 * put together (the caller says so) */
 	union addr	src, dst;	/* of IP */
 	in_port_t	sport, dport;	/* UDP, TCP; ICMP echo: both = id */
-	struct cursor	data;		/* ARP: after Ethernet; else after the
-					 * L4 header (TCP: after options) */
+	struct cursor	data;		/* ARP, IGMP: their message; else after
+					 * the L4 header (TCP: and options) */
 	union {
 		struct {
 			uint32_t seq, ack;

@@ -16,6 +16,7 @@
 #include "guest.h"
 #include "hdr.h"
 #include "icmp.h"
+#include "igmp.h"
 #include "log.h"
 #include "ndp.h"
 #include "tap.h"
@@ -71,6 +72,8 @@ static void icmp_run(const struct pkt *p, unsigned n)
 	for (; n; n--, p++) {
 		if (p->proto == IPPROTO_ICMPV6 && ndp_input(p))
 			continue;
+		if (p->proto == IPPROTO_ICMPV6 && in.conf.udp && mld_input(p))
+			continue;
 		if (in.conf.icmp)
 			icmp_input(p);
 	}
@@ -113,6 +116,10 @@ static void dispatch(const struct pkt *p, unsigned n)
 	case IPPROTO_ICMP:
 	case IPPROTO_ICMPV6:
 		icmp_run(p, n);
+		break;
+	case IPPROTO_IGMP:
+		for (; in.conf.udp && n; n--, p++)
+			igmp_input(p);
 		break;
 	default:
 		in.count.ignored += n;

@@ -33,10 +33,12 @@
 #include "guest.h"
 #include "hold.h"
 #include "icmp.h"
+#include "igmp.h"
 #include "input.h"
 #include "isolation.h"
 #include "log.h"
 #include "log_file.h"
+#include "mcast.h"
 #include "ndp.h"
 #include "neigh.h"
 #include "arp.h"
@@ -93,6 +95,7 @@ static void guest_gone(void)
 	info("The guest has disconnected");
 	tap_stream_detach();
 	guest_forget();
+	mcast_forget();
 	udp_room();		/* what waited was for this guest, not the next */
 	self.served = false;
 	self.end = self.end || self.conf.one_off;
@@ -102,6 +105,8 @@ static void announce(void)
 {
 	arp_announce();
 	ndp_announce();
+	if (self.conf.udp)
+		igmp_announce();
 	/* This may be after the turn's own, with nothing to wake us for another */
 	tap_flush();
 }
@@ -212,6 +217,7 @@ static void (*const on_event[EV_TYPES])(union ev_ref ref, uint32_t mask) = {
 	[EV_SIGNAL]	= signal_ready,
 	[EV_NEIGH]	= neigh_event,
 	[EV_SCAN]	= scan_ready,
+	[EV_MCAST]	= mcast_ready,
 };
 
 static void (*const on_timer[TM_KINDS])(struct timer *t) = {
@@ -221,6 +227,8 @@ static void (*const on_timer[TM_KINDS])(struct timer *t) = {
 	[TM_RA]		= ndp_timer,
 	[TM_NEIGH]	= neigh_due,
 	[TM_SCAN]	= scan_timer,
+	[TM_MCAST]	= mcast_timer,
+	[TM_IGMP]	= igmp_timer,
 };
 
 /* -------------------------------------------------------------- the turn */
@@ -528,6 +536,8 @@ static void modules_init(const struct conf *c)
 	splice_init();
 	udp_init();
 	udp_splice_init();
+	mcast_init();
+	igmp_init();
 	frag_init();
 	input_init(&in);
 	ndp_init();
@@ -613,6 +623,7 @@ static void prepare(struct conf *c)
 	ev_init();
 	signals_init();
 	sock_init(c->template_ifi[GUEST_V6], c->freebind);
+	sock_multicast_if(c->template_ifi[GUEST_V4], c->template_ifi[GUEST_V6]);
 	sock_outbound_if(c->fwd.net[GUEST_V4].outbound_if,
 			 c->fwd.net[GUEST_V6].outbound_if);
 	fwd_init(&c->fwd);

@@ -187,11 +187,10 @@ static struct hdr_ip ip_header(const union addr *src, const union addr *dst,
 	};
 }
 
-bool send_udp(const union addr *src, in_port_t sport, const union addr *dst,
-	      in_port_t dport, uint8_t ttl, uint32_t flow, const uint8_t *dmac,
-	      const void *data, size_t len)
+/* udp() - A datagram below the header @h */
+static bool udp(const struct hdr_ip *h, in_port_t sport, in_port_t dport,
+		const void *data, size_t len)
 {
-	struct hdr_ip h = ip_header(src, dst, IPPROTO_UDP, ttl, dmac);
 	uint8_t l4[UDP_HLEN];
 	uint32_t sum;
 	uint16_t c;
@@ -199,16 +198,36 @@ bool send_udp(const union addr *src, in_port_t sport, const union addr *dst,
 	if (len > IP_MAX - UDP_HLEN)
 		return false;
 
-	h.flowlabel = flow;
 	hdr_put_udp(l4, sport, dport, len);
 	l4[6] = l4[7] = 0;
-	sum = csum_pseudo(src, dst, IPPROTO_UDP, (uint32_t)(UDP_HLEN + len));
+	sum = csum_pseudo(&h->src, &h->dst, IPPROTO_UDP,
+			  (uint32_t)(UDP_HLEN + len));
 	sum = csum_partial(data, len, csum_partial(l4, sizeof(l4), sum));
 	c = csum_fold(sum);
 	if (!c)
 		c = 0xffff;	/* zero says "none" (RFC 768) */
 	memcpy(l4 + 6, &c, sizeof(c));
-	return send_l4(&h, l4, data, len);
+	return send_l4(h, l4, data, len);
+}
+
+bool send_udp(const union addr *src, in_port_t sport, const union addr *dst,
+	      in_port_t dport, uint8_t ttl, uint32_t flow, const uint8_t *dmac,
+	      const void *data, size_t len)
+{
+	struct hdr_ip h = ip_header(src, dst, IPPROTO_UDP, ttl, dmac);
+
+	h.flowlabel = flow;
+	return udp(&h, sport, dport, data, len);
+}
+
+bool send_dgram(const union addr *src, in_port_t sport, const union addr *dst,
+		in_port_t dport, uint8_t ttl, uint8_t tos, const uint8_t *dmac,
+		const void *data, size_t len)
+{
+	struct hdr_ip h = ip_header(src, dst, IPPROTO_UDP, ttl, dmac);
+
+	h.tos = tos;
+	return udp(&h, sport, dport, data, len);
 }
 
 bool send_icmp(const union addr *src, const union addr *dst, uint8_t ttl,

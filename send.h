@@ -24,6 +24,11 @@ bool send_udp(const union addr *src, in_port_t sport, const union addr *dst,
 	      in_port_t dport, uint8_t ttl, uint32_t flow, const uint8_t *dmac,
 	      const void *data, size_t len);
 
+/* send_dgram() - The same, of @tos (or traffic class), with flow label 0 */
+bool send_dgram(const union addr *src, in_port_t sport, const union addr *dst,
+		in_port_t dport, uint8_t ttl, uint8_t tos, const uint8_t *dmac,
+		const void *data, size_t len);
+
 /*
  * send_icmp() - An ICMP or ICMPv6 message, by the family of @dst
  * @msg:	from the type byte on; its checksum field is filled in a copy

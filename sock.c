@@ -32,6 +32,10 @@
 #define UDP_GRO		104
 #endif
 
+#ifndef IPV6_MULTICAST_ALL
+#define IPV6_MULTICAST_ALL	29
+#endif
+
 #define BACKLOG		128
 
 /* Clamped by net.core.rmem_max. What the kernel gives by default holds less
@@ -43,6 +47,7 @@
 
 static struct {
 	unsigned ifindex;
+	unsigned multicast_if[2];		/* IPv4, IPv6 */
 	bool freebind;
 	char outbound_if[2][IFNAMSIZ];		/* IPv4, IPv6 */
 	struct sock_features features;
@@ -152,7 +157,7 @@ const struct sock_features *sock_features(void)
 	return &host.features;
 }
 
-int sock_tcp_connect(const struct side *s, bool *pending)
+int sock_tcp_connect_tos(const struct side *s, uint8_t tos, bool *pending)
 {
 	int family = family_of(&s->peer), fd, ret;
 	union addr src;
@@ -164,6 +169,8 @@ int sock_tcp_connect(const struct side *s, bool *pending)
 		return fd;
 
 	set_int(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+	if (tos)
+		sock_tos(fd, family == AF_INET, tos);
 	ret = bind_outbound_if(fd, s);
 	if (ret)
 		return fail(fd, ret);
@@ -183,6 +190,11 @@ int sock_tcp_connect(const struct side *s, bool *pending)
 		return fail(fd, ret);
 	*pending = ret;
 	return fd;
+}
+
+int sock_tcp_connect(const struct side *s, bool *pending)
+{
+	return sock_tcp_connect_tos(s, 0, pending);
 }
 
 int sock_tcp_open(bool v4)
@@ -209,9 +221,11 @@ static void udp_options(int fd, int family)
 	if (family == AF_INET6) {
 		set_int(fd, SOL_IPV6, IPV6_RECVERR, 1);
 		set_int(fd, SOL_IPV6, IPV6_RECVHOPLIMIT, 1);
+		set_int(fd, SOL_IPV6, IPV6_RECVTCLASS, 1);
 	} else {
 		set_int(fd, SOL_IP, IP_RECVERR, 1);
 		set_int(fd, SOL_IP, IP_RECVTTL, 1);
+		set_int(fd, SOL_IP, IP_RECVTOS, 1);
 	}
 }
 
@@ -251,9 +265,9 @@ static bool is_self(int fd, const struct side *s)
 	struct sockaddr none = { .sa_family = AF_UNSPEC };
 	union addr a = ADDR_NONE;
 
-	if (connect_to(fd, s))
-		return false;
-	sock_name(fd, &a);
+	if (!connect_to(fd, s))
+		sock_name(fd, &a);
+	/* Either way it has been given a port */
 	(void)connect(fd, &none, sizeof(none));
 	return addr_eq(&a, &s->peer);
 }
@@ -279,17 +293,141 @@ int sock_udp_start(int fd, const struct side *s)
 		return ret;
 
 	ret = connect_to(fd, s);
-	if (ret == -EACCES) {
-		/* Broadcast of some network of the host's */
-		set_int(fd, SOL_SOCKET, SO_BROADCAST, 1);
-		ret = connect_to(fd, s);
-	}
 	if (!ret)
 		drain(fd);
 	return ret;
 }
 
-int sock_udp_connect(const struct side *s)
+/* pktinfo() - Let datagrams say where they were sent to */
+static int pktinfo(int fd, bool v4)
+{
+	return v4 ? set_int(fd, SOL_IP, IP_PKTINFO, 1) :
+		    set_int(fd, SOL_IPV6, IPV6_RECVPKTINFO, 1);
+}
+
+/* only_own_groups() - Not those that other sockets of this host have joined */
+static void only_own_groups(int fd, bool v4)
+{
+	if (v4)
+		set_int(fd, SOL_IP, IP_MULTICAST_ALL, 0);
+	else
+		set_int(fd, SOL_IPV6, IPV6_MULTICAST_ALL, 0);
+}
+
+/* send_by() - The interface for what goes to groups, unless it is bound to one */
+static void send_by(int fd, const struct side *s)
+{
+	bool v4 = addr_is4(&s->peer), wild;
+	struct ip_mreqn m = {
+		.imr_ifindex = (int)host.multicast_if[!v4],
+	};
+	union addr src = source_of(s, &wild);
+
+	if (*host.outbound_if[!v4])
+		return;
+	if (!v4) {
+		set_int(fd, SOL_IPV6, IPV6_MULTICAST_IF, m.imr_ifindex);
+		return;
+	}
+	if (!wild)
+		m.imr_address = addr_to4(&src);
+	setsockopt(fd, SOL_IP, IP_MULTICAST_IF, &m, sizeof(m));
+}
+
+/*
+ * bind_open() - Bind a socket that sends to a group or broadcast address
+ *
+ * Answers come to its port. Where it is that of a service (the guest sends from
+ * the port it sends to, as mDNS does), a program of this host may serve there
+ * as well, and what is sent to that one must not end here: then, the socket is
+ * bound to the group's address, by which it can send, but be sent nothing.
+ */
+static int bind_open(int fd, const struct side *s)
+{
+	int family = family_of(&s->peer), ret;
+	bool service = s->ours_port == s->peer_port, wild;
+	union addr src = source_of(s, &wild);
+
+	set_int(fd, SOL_SOCKET, SO_REUSEADDR, !service);
+	ret = bind_to(fd, family, &src, s->ours_port, host.ifindex);
+	set_int(fd, SOL_SOCKET, SO_REUSEADDR, 1);
+	if (ret == -EADDRINUSE && service) {
+		ret = bind_to(fd, family, &s->peer, s->ours_port,
+			      host.multicast_if[family == AF_INET6]);
+		/* IPv4 has this from send_by() */
+		if (!wild && family == AF_INET6)
+			setsockopt(fd, SOL_IPV6, IPV6_PKTINFO,
+				   &(struct in6_pktinfo){ .ipi6_addr = src.in6 },
+				   sizeof(struct in6_pktinfo));
+	}
+	if (ret == -EADDRINUSE || ret == -EACCES)
+		ret = bind_to(fd, family, &src, 0, host.ifindex);
+	return ret;
+}
+
+static void name_port(int fd, struct side *s)
+{
+	union sockaddr_any sa;
+	socklen_t len = sizeof(sa);
+	union addr a;
+
+	if (!getsockname(fd, &sa.sa, &len))
+		(void)addr_from_sa(&sa, &a, &s->ours_port);
+}
+
+/* The address only a socket that is connected knows: one like it */
+void sock_udp_source(struct side *s)
+{
+	int fd = open_sock(family_of(&s->peer), SOCK_DGRAM, 0);
+
+	if (fd < 0)
+		return;
+	s->ours = addr_any(addr_is4(&s->peer));
+	set_int(fd, SOL_SOCKET, SO_BROADCAST, 1);
+	if (!bind_outbound_if(fd, s)) {
+		send_by(fd, s);
+		if (!connect_to(fd, s))
+			sock_name(fd, &s->ours);
+	}
+	close(fd);
+}
+
+/* start_open() - Instead of connecting to a group or broadcast address */
+static int start_open(int fd, struct side *s)
+{
+	bool v4 = addr_is4(&s->peer), wild;
+	int ret;
+
+	source_of(s, &wild);
+	set_int(fd, SOL_SOCKET, SO_BROADCAST, 1);
+	only_own_groups(fd, v4);
+	pktinfo(fd, v4);
+	send_by(fd, s);
+	ret = bind_open(fd, s);
+	if (ret)
+		return ret;
+	name_port(fd, s);
+	if (wild)
+		sock_udp_source(s);
+	return 0;
+}
+
+/* is_broadcast() - connect() was refused with EACCES: because it is to a
+ * broadcast address of some network of the host's? */
+static bool is_broadcast(const struct side *s)
+{
+	int fd = open_sock(family_of(&s->peer), SOCK_DGRAM, 0);
+	bool ret;
+
+	if (fd < 0)
+		return false;
+	set_int(fd, SOL_SOCKET, SO_BROADCAST, 1);
+	ret = !bind_outbound_if(fd, s) && !connect_to(fd, s);
+	close(fd);
+	return ret;
+}
+
+static int udp_new(struct side *s, bool open)
 {
 	int fd = sock_udp_open(addr_is4(&s->peer)), ret;
 
@@ -297,7 +435,62 @@ int sock_udp_connect(const struct side *s)
 		return fd;
 	ret = bind_outbound_if(fd, s);
 	if (!ret)
-		ret = sock_udp_start(fd, s);
+		ret = open ? start_open(fd, s) : sock_udp_start(fd, s);
+	return ret ? fail(fd, ret) : fd;
+}
+
+int sock_udp_connect(struct side *s, bool *open)
+{
+	int fd;
+
+	*open = !addr_is_unicast(&s->peer);
+	fd = udp_new(s, *open);
+	if (fd != -EACCES || *open || !is_broadcast(s))
+		return fd;
+	*open = true;
+	return udp_new(s, true);
+}
+
+static int join(int fd, const union addr *group, unsigned ifindex)
+{
+	struct ip_mreqn m4 = { .imr_ifindex = (int)ifindex };
+	struct ipv6_mreq m6 = { .ipv6mr_interface = ifindex };
+	int ret;
+
+	if (addr_is4(group)) {
+		m4.imr_multiaddr = addr_to4(group);
+		ret = setsockopt(fd, SOL_IP, IP_ADD_MEMBERSHIP, &m4,
+				 sizeof(m4));
+	} else {
+		m6.ipv6mr_multiaddr = group->in6;
+		ret = setsockopt(fd, SOL_IPV6, IPV6_ADD_MEMBERSHIP, &m6,
+				 sizeof(m6));
+	}
+	return ret ? -errno : 0;
+}
+
+int sock_udp_member(const union addr *group, in_port_t port)
+{
+	bool v4 = addr_is4(group);
+	unsigned ifindex = host.multicast_if[!v4];
+	const char *ifname = host.outbound_if[!v4];
+	int fd = sock_udp_open(v4), ret;
+
+	if (fd < 0)
+		return fd;
+	set_int(fd, SOL_UDP, UDP_GRO, 0);
+	only_own_groups(fd, v4);
+	if (*ifname) {
+		ifindex = if_nametoindex(ifname);
+		if (!ifindex)
+			return fail(fd, -ENODEV);
+	}
+
+	/* To the address of the group: nothing that others wait for comes here.
+	 * What comes before the join has nobody to come from */
+	ret = bind_to(fd, v4 ? AF_INET : AF_INET6, group, port, ifindex);
+	if (!ret)
+		ret = join(fd, group, ifindex);
 	return ret ? fail(fd, ret) : fd;
 }
 
@@ -328,6 +521,12 @@ int sock_ping(const struct side *s)
 	if (!ret)
 		ret = connect_to(fd, s);
 	return ret ? fail(fd, ret) : fd;
+}
+
+void sock_multicast_if(unsigned if4, unsigned if6)
+{
+	host.multicast_if[0] = if4;
+	host.multicast_if[1] = if6;
 }
 
 void sock_outbound_if(const char *if4, const char *if6)
@@ -375,12 +574,12 @@ static void listen_options(int fd, int family, uint8_t proto, bool only6)
 	/* A socket for both families reports packet info of either in the form
 	 * of IPv6, but TTL and errors of IPv4 datagrams in that of IPv4 */
 	udp_options(fd, family);
-	if (both)
+	only_own_groups(fd, family == AF_INET);
+	if (both) {
 		udp_options(fd, AF_INET);
-	if (family == AF_INET6)
-		set_int(fd, SOL_IPV6, IPV6_RECVPKTINFO, 1);
-	else
-		set_int(fd, SOL_IP, IP_PKTINFO, 1);
+		only_own_groups(fd, true);
+	}
+	pktinfo(fd, family == AF_INET);
 }
 
 int sock_listen(uint8_t proto, const struct fwd_rule *rule, in_port_t port,
@@ -424,6 +623,14 @@ int sock_listen(uint8_t proto, const struct fwd_rule *rule, in_port_t port,
 	if (proto == IPPROTO_UDP)
 		set_int(fd, SOL_SOCKET, SO_REUSEADDR, 1);
 	return fd;
+}
+
+void sock_tos(int fd, bool v4, uint8_t tos)
+{
+	if (v4)
+		set_int(fd, SOL_IP, IP_TOS, tos);
+	else
+		set_int(fd, SOL_IPV6, IPV6_TCLASS, tos);
 }
 
 void sock_name(int fd, union addr *a)

@@ -24,6 +24,10 @@ struct sock_features {
  * destinations (0: none); @freebind for listeners */
 void sock_init(unsigned ifindex, bool freebind);
 
+/* sock_multicast_if() - Interfaces (0: the kernel's choice) by which each family
+ * reaches groups: for sending to them and for joining them */
+void sock_multicast_if(unsigned if4, unsigned if6);
+
 /* sock_outbound_if() - Interfaces (empty: any) that sockets of each family are
  * bound to, unless they lead to loopback addresses */
 void sock_outbound_if(const char *if4, const char *if6);
@@ -38,6 +42,9 @@ const struct sock_features *sock_features(void);
  */
 int sock_tcp_connect(const struct side *s, bool *pending);
 
+/* sock_tcp_connect_tos() - The same, its SYN being of @tos already */
+int sock_tcp_connect_tos(const struct side *s, uint8_t tos, bool *pending);
+
 /* sock_tcp_open() - A TCP socket (TCP_NODELAY set) in whatever namespace this
  * runs in, see ns_call(); or -errno */
 int sock_tcp_open(bool v4);
@@ -49,12 +56,26 @@ int sock_tcp_start(int fd, const struct side *s);
 /*
  * sock_udp_connect() - A socket connected to the target side of a flow
  * @s:		ours_port: wanted source port; if it is taken, or would make
- *		the socket its own peer, the kernel chooses one. A multicast or broadcast peer is allowed
- * Error queue (IP_RECVERR), TTL reception and UDP_GRO are switched on;
+ *		the socket its own peer, the kernel chooses one
+ * @open:	set if the peer is a group or a broadcast address: who answers
+ *		has another one, so the socket is not connected, and @s->ours
+ *		and ours_port become what its datagrams come from
+ * Error queue (IP_RECVERR), TTL and TOS reception and UDP_GRO are switched on;
  * datagrams of strangers that came in before the connect are gone.
  * Return: descriptor, or -errno
  */
-int sock_udp_connect(const struct side *s);
+int sock_udp_connect(struct side *s, bool *open);
+
+/* sock_udp_source() - The address that datagrams of such a socket, unless bound
+ * to one, come from by now, to @s->ours */
+void sock_udp_source(struct side *s);
+
+/*
+ * sock_udp_member() - A socket that hears what is sent to @group at @port, and
+ * nothing else, whoever else on this host has the port or joined the group
+ * Return: descriptor, or -errno
+ */
+int sock_udp_member(const union addr *group, in_port_t port);
 
 /* sock_udp_open() - The first half of it: a socket with these options, in
  * whatever namespace this runs in, see ns_call(); or -errno */
@@ -79,6 +100,10 @@ int sock_ping(const struct side *s);
  */
 int sock_listen(uint8_t proto, const struct fwd_rule *rule, in_port_t port,
 		bool v4, bool v6);
+
+/* sock_tos() - Set type of service or traffic class of what leaves; of TCP
+ * sockets the kernel keeps the two bits of ECN for itself */
+void sock_tos(int fd, bool v4, uint8_t tos);
 
 /* sock_name() - The local address of a socket; @a stays if it has none */
 void sock_name(int fd, union addr *a);

@@ -34,6 +34,7 @@ static const char *const names[EV_TYPES] = {
 	[EV_SIGNAL]	= "signal",
 	[EV_NEIGH]	= "neigh",
 	[EV_SCAN]	= "scan",
+	[EV_MCAST]	= "mcast",
 };
 
 static struct {

@@ -313,7 +313,8 @@ static void tcp_syn(const struct pkt *p)
 		return;
 	}
 
-	fd = sock_tcp_connect(&f->h.side[1], &pending);
+	fd = sock_tcp_connect_tos(&f->h.side[1], p->tos & TCP_TOS_MASK,
+				  &pending);
 	if (fd < 0) {
 		if (log_shown(LOG_LVL_DEBUG))
 			debug("%s: %s", flow_str(f), strerror(-fd));
@@ -325,6 +326,7 @@ static void tcp_syn(const struct pkt *p)
 		return;
 	}
 	tcp_open(f, 0, fd, TS_CONNECTING);
+	f->tcp.tos = p->tos & TCP_TOS_MASK;
 	ev_soon();
 	tcp_take_syn(f, p);
 	flow_commit(f, FLOW_TCP, 1U << 0);
@@ -699,6 +701,8 @@ void tcp_input(const struct pkt *p, unsigned n)
 			continue;
 		}
 		f->tcp.active = now_ms();
+		if ((seg.tos & TCP_TOS_MASK) != f->tcp.tos)
+			tcp_take_tos(f, seg.tos);
 		if (!segment(f, &seg)) {
 			tcp_in_start();
 			f = NULL;

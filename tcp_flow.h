@@ -91,6 +91,7 @@ struct tcp_flow {
 	uint8_t		snd_ws, rcv_ws;	/* window scales */
 	uint8_t		retries;	/* of the retransmission timer */
 	uint8_t		side;		/* which side of the flow is the guest */
+	uint8_t		tos;		/* of the host socket, without ECN */
 };
 
 #endif /* TCP_FLOW_H */

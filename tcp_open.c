@@ -9,6 +9,7 @@
 
 #include "guest.h"
 #include "siphash.h"
+#include "sock.h"
 #include "tcp_seg.h"
 #include "tcp_win.h"
 #include "util.h"
@@ -55,4 +56,12 @@ void tcp_take_syn(union flow *f, const struct pkt *p)
 	}
 	t->snd_wnd = p->tcp.win;	/* unscaled in a SYN: RFC 7323 2.2 */
 	t->rcv_nxt = t->rcv_acked = t->rcv_edge = p->tcp.seq + 1;
+}
+
+void tcp_take_tos(union flow *f, uint8_t tos)
+{
+	struct tcp_flow *t = &f->tcp;
+
+	t->tos = tos & TCP_TOS_MASK;
+	sock_tos(t->sock, addr_is4(&f->h.side[!t->side].peer), t->tos);
 }

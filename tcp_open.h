@@ -8,11 +8,19 @@
 #include "flow.h"
 #include "hdr.h"
 
+/* ECN is between the stacks at both ends of a connection, of which there are two
+ * here */
+#define TCP_TOS_MASK	0xfc
+
 /* tcp_open() - Fill in a new flow: its guest is on @side, its host socket is
  * @fd; @state of enum tcp_state */
 void tcp_open(union flow *f, unsigned side, int fd, uint8_t state);
 
 /* tcp_take_syn() - Learn from the guest's SYN: sequence, window, options */
 void tcp_take_syn(union flow *f, const struct pkt *p);
+
+/* tcp_take_tos() - A segment came with another type of service (or traffic
+ * class) than before: what the host sends for the guest has it as well */
+void tcp_take_tos(union flow *f, uint8_t tos);
 
 #endif /* TCP_OPEN_H */

@@ -13,8 +13,8 @@
  * that the kernel had already joined (UDP_GRO) and those that simply stood
  * behind each other in the socket are the same. The host socket is read
  * straight into the slots of the guest port. What does not fit a frame, or
- * would need a slot it has not got, is copied once and leaves by send_udp(),
- * as fragments if it must.
+ * would need a slot it has not got, is copied once and leaves by
+ * send_dgram(), as fragments if it must.
  *
  * A flow between two sockets (udp_splice.c) is read in the same way, and sent
  * on by udp_out.c from where it was read.
@@ -28,15 +28,18 @@
 #include <netinet/udp.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "addr.h"
+#include "cmsg.h"
 #include "cursor.h"
 #include "ev.h"
 #include "fwd_listen.h"
 #include "guest.h"
 #include "log.h"
+#include "mcast.h"
 #include "ns.h"
 #include "send.h"
 #include "sock.h"
@@ -55,15 +58,16 @@
 #define ROUNDS		4		/* full batches per event */
 #define WAITING_MAX	256		/* sockets with datagrams, but no room */
 
+/* Flows of the guest, each with a socket, of which those that seem to be over are
+ * kept for their time-out; of four times as many, whatever they are */
+#define OUT_MAX		4096U
+#define FORGET_TRIES	8
+
 #define IOV_MAX_	1024U		/* UIO_MAXIOV */
 #define HDR_LEN		(ETH_HLEN_ + IP6_HLEN + UDP_HLEN)
 
-/* Control data of a datagram: TTL, packet info, segment size */
+/* Control data of a datagram: TTL, TOS, packet info, segment size */
 #define CTRL_MAX	128
-
-/* Destination unreachable */
-#define ICMP4_UNREACH		3
-#define ICMP6_UNREACH		1
 
 union ctrl {
 	struct cmsghdr align;
@@ -75,7 +79,7 @@ struct rx_msg {
 	union flow	*f;		/* NULL: nobody's */
 	size_t		len;
 	uint16_t	seg;		/* size of its segments; len if plain */
-	uint8_t		ttl;
+	uint8_t		ttl, tos;
 	bool		cut;		/* did not fit its slot */
 	bool		done;		/* sent on already */
 };
@@ -83,6 +87,7 @@ struct rx_msg {
 static struct {
 	uint32_t	idle_new, idle_stream;	/* ms */
 	unsigned	batch;			/* for the next reading */
+	unsigned	out_max;		/* see forget() */
 	uint8_t		*copy;			/* arena, see rx_copy() */
 	uint64_t	dropped;
 	union ev_ref	waiting[WAITING_MAX];	/* see no_room() */
@@ -116,6 +121,7 @@ static uint32_t timeout_of(const char *path, uint32_t seconds)
 void udp_init(void)
 {
 	uint8_t *copy = udp.copy;
+	struct rlimit rl;
 
 	if (!copy) {
 		copy = mmap(NULL, BATCH * COPY_STRIDE, PROT_READ | PROT_WRITE,
@@ -127,6 +133,9 @@ void udp_init(void)
 	memset(&udp, 0, sizeof(udp));
 	udp.copy = copy;
 	udp.batch = BATCH_MIN;
+	udp.out_max = OUT_MAX;
+	if (!getrlimit(RLIMIT_NOFILE, &rl))
+		udp.out_max = (unsigned)MIN(OUT_MAX, rl.rlim_cur / 8 + 1);
 	udp.idle_new = timeout_of(
 		"/proc/sys/net/netfilter/nf_conntrack_udp_timeout", 30);
 	udp.idle_stream = timeout_of(
@@ -144,7 +153,8 @@ static uint32_t now_ms(void)
 static void touch(union flow *f, unsigned side, unsigned n)
 {
 	f->udp.used = now_ms();
-	f->udp.seen[side] = (uint8_t)MIN(f->udp.seen[side] + n, 2U);
+	f->udp.seen[side] = (uint8_t)MIN(f->udp.seen[side] + n, 3U);
+	f->udp.waits = side == udp_guest_side(f);
 }
 
 void udp_close(union flow *f)
@@ -159,14 +169,49 @@ void udp_close(union flow *f)
 	flow_close(f);
 }
 
+static bool is_stream(const union flow *f)
+{
+	const uint8_t *seen = f->udp.seen;
+
+	return seen[0] && seen[1] && (seen[0] > 1 || seen[1] > 1);
+}
+
+/* is_over() - Most likely: a question or two, and the answer; or a conversation
+ * in which nothing has been said for long */
+static bool is_over(const union flow *f)
+{
+	if (f->udp.seen[0] > 2 || f->udp.seen[1] > 2)
+		return now_ms() - f->udp.used >= udp.idle_new;
+	return !f->udp.waits;
+}
+
+/*
+ * forget() - Close flows of the guest that are over, beginning with the oldest,
+ * until at most @max are left
+ *
+ * Each has a socket, and a guest that looks up names in a row would else have as
+ * many as fit their time-out.
+ */
+static void forget(unsigned max)
+{
+	unsigned i;
+
+	for (i = 0; flow_listed(FLOW_UDP_OUT) > max && i < FORGET_TRIES; i++) {
+		bool many = flow_listed(FLOW_UDP_OUT) > max * 4;
+		union flow *f = flow_take(FLOW_UDP_OUT);
+
+		if (is_over(f) || many)
+			udp_close(f);
+		else
+			flow_list(f, FLOW_UDP_OUT);
+	}
+}
+
 void udp_timer(struct timer *t)
 {
 	union flow *f = flow_of_timer(t);
-	const uint8_t *seen = f->udp.seen;
-	uint32_t idle = now_ms() - f->udp.used, limit = udp.idle_new;
-
-	if (seen[0] && seen[1] && (seen[0] > 1 || seen[1] > 1))
-		limit = udp.idle_stream;
+	uint32_t idle = now_ms() - f->udp.used;
+	uint32_t limit = is_stream(f) ? udp.idle_stream : udp.idle_new;
 
 	if (idle >= limit)
 		udp_close(f);
@@ -176,43 +221,9 @@ void udp_timer(struct timer *t)
 
 static void flow_start(union flow *f, unsigned hash_sides)
 {
-	f->udp.ttl[0] = f->udp.ttl[1] = UDP_TTL_DEFAULT;
 	f->udp.used = now_ms();
 	flow_commit(f, FLOW_UDP, hash_sides);
 	timer_set(&f->h.timer, TM_UDP, udp.idle_new * MSEC);
-}
-
-/* tell_refused() - The guest's datagram @p goes nowhere, for reason @e */
-static void tell_refused(const struct pkt *p, int e)
-{
-	bool v4 = addr_is4(&p->dst);
-	uint8_t type = v4 ? ICMP4_UNREACH : ICMP6_UNREACH, code;
-	uint8_t data[UDP_ERROR_DATA];
-	size_t len = MIN(cur_left(&p->data), sizeof(data));
-
-	if (!addr_is_unicast(&p->dst) || !cur_peek(&p->data, data, len))
-		return;
-
-	switch (e) {		/* RFC 1122 3.2.2.1, RFC 4443 3.1 */
-	case ENETUNREACH:
-		code = 0;
-		break;
-	case EHOSTUNREACH:
-	case EADDRNOTAVAIL:
-		code = v4 ? 1 : 3;
-		break;
-	case EACCES:
-	case EPERM:
-		code = v4 ? 13 : 1;
-		break;
-	case ECONNREFUSED:
-		code = v4 ? 3 : 4;
-		break;
-	default:
-		return;		/* our trouble, not the destination's */
-	}
-	send_icmp_error(&p->dst, type, code, 0, &p->src, p->sport, &p->dst,
-			p->dport, data, len, cur_left(&p->data));
 }
 
 /* open_from_guest() - First datagram of a conversation; NULL if it cannot be */
@@ -234,12 +245,18 @@ static union flow *open_from_guest(const struct pkt *p)
 	f = flow_open(IPPROTO_UDP, &ini, p->dport, &v);
 	if (!f) {
 		if (v == FWD_REFUSE)
-			tell_refused(p, ECONNREFUSED);
+			udp_refused(p, ECONNREFUSED);
 		return NULL;
 	}
 
 	f->udp.sock[0] = f->udp.sock[1] = -1;
-	fd = sock_udp_connect(&f->h.side[1]);
+	f->udp.bound = addr_is_unicast(&f->h.side[1].ours);
+	fd = sock_udp_connect(&f->h.side[1], &f->udp.open);
+	if (fd == -EMFILE && flow_listed(FLOW_UDP_OUT)) {
+		forget(0);
+		fd = sock_udp_connect(&f->h.side[1], &f->udp.open);
+	}
+	f->udp.no_gso = f->udp.open;
 	e = fd < 0 ? -fd : 0;
 	if (!e) {
 		f->udp.sock[1] = fd;
@@ -250,11 +267,13 @@ static union flow *open_from_guest(const struct pkt *p)
 		if ((e == EMFILE || e == ENFILE) && log_ratelimit(&last, 10))
 			warn("Out of sockets for UDP: %s", strerror(e));
 		udp_close(f);
-		tell_refused(p, e);
+		udp_refused(p, e);
 		return NULL;
 	}
 
 	flow_start(f, 1U << 0);
+	flow_list(f, FLOW_UDP_OUT);
+	forget(udp.out_max);
 	debug("%s: new flow from the guest", flow_str(f));
 	return f;
 }
@@ -329,6 +348,8 @@ void udp_input(const struct pkt *p, unsigned n)
 		return;
 	}
 	touch(f, g, n);
+	if (f->udp.open)
+		mcast_sent(f, p, n);
 	udp_out(f, l, p, n);
 }
 
@@ -370,6 +391,7 @@ static void rx_read(unsigned i, union addr *local, uint32_t *scope)
 	rx->len = udp.rxh[i].msg_len;
 	rx->seg = (uint16_t)rx->len;
 	rx->ttl = UDP_TTL_DEFAULT;
+	rx->tos = 0;
 	rx->cut = m->msg_flags & MSG_TRUNC;
 	rx->done = false;
 
@@ -378,14 +400,8 @@ static void rx_read(unsigned i, union addr *local, uint32_t *scope)
 			memcpy(&v, CMSG_DATA(c), sizeof(v));
 			if (v > 0 && (size_t)v < rx->len)
 				rx->seg = (uint16_t)v;
-		} else if ((c->cmsg_level == SOL_IP &&
-			    c->cmsg_type == IP_TTL) ||
-			   (c->cmsg_level == SOL_IPV6 &&
-			    c->cmsg_type == IPV6_HOPLIMIT)) {
-			memcpy(&v, CMSG_DATA(c), sizeof(v));
-			rx->ttl = (uint8_t)v;
-		} else {
-			udp_pktinfo(c, false, local, scope);
+		} else if (!cmsg_header(c, &rx->ttl, &rx->tos)) {
+			cmsg_pktinfo(c, false, local, scope);
 		}
 	}
 }
@@ -413,7 +429,8 @@ static bool rx_fits(const struct rx_msg *rx, const struct tap_caps *caps)
 static bool rx_joins(const struct rx_msg *head, size_t total,
 		     const struct rx_msg *rx)
 {
-	if (rx->f != head->f || rx->ttl != head->ttl || !rx->len || !head->seg)
+	if (rx->f != head->f || rx->ttl != head->ttl ||
+	    rx->tos != head->tos || !rx->len || !head->seg)
 		return false;
 	if (total % head->seg || total + rx->len > UDP_GSO_MAX ||
 	    total + rx->len > (size_t)head->seg * UDP_SEGS_MAX)
@@ -444,7 +461,7 @@ static void rx_head(struct tap_slot *s, const struct rx_msg *rx, size_t total,
 	struct hdr_ip ip = {
 		.smac = guest()->our_mac, .dmac = guest()->mac,
 		.src = gs->ours, .dst = gs->peer,
-		.proto = IPPROTO_UDP, .ttl = rx->ttl,
+		.proto = IPPROTO_UDP, .ttl = rx->ttl, .tos = rx->tos,
 	};
 
 	s->hdrlen = hdr_put_ip(s->hdr, &ip, UDP_HLEN + total);
@@ -525,8 +542,9 @@ static void rx_copied(unsigned from, unsigned n)
 		do {
 			size_t len = MIN(left, rx->seg);
 
-			if (!send_udp(&gs->ours, gs->ours_port, &gs->peer,
-				      gs->peer_port, rx->ttl, 0, NULL, p, len))
+			if (!send_dgram(&gs->ours, gs->ours_port, &gs->peer,
+					gs->peer_port, rx->ttl, rx->tos, NULL,
+					p, len))
 				udp.dropped++;
 			p += len;
 			left -= len;
@@ -614,6 +632,7 @@ static void rx_spliced(unsigned n, bool from_listener)
 			cur_init(&p->data, udp.slot[j].data, rx->len);
 			p->gso_size = rx->seg < rx->len ? rx->seg : 0;
 			p->ttl = UDP_TTL_DEFAULT;
+			p->tos = rx->tos;
 			k++;
 		}
 		if (!from_listener)
@@ -735,6 +754,11 @@ void udp_sock_ready(union ev_ref ref, uint32_t mask)
 		udp_errors(fd, f, NULL);
 	if (!(mask & EPOLLIN))
 		return;
+	if (f->udp.open) {
+		touch(f, 1, 1);
+		mcast_answers(f);
+		return;
+	}
 	for (i = 0; i < ROUNDS && rx_batch(fd, f, NULL, ref); i++)
 		;
 }

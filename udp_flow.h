@@ -13,12 +13,18 @@ struct udp_flow {
 					 * (guest side; shared listener) */
 	uint32_t	listener;	/* side 0 on the host: its listener */
 	uint32_t	scope;		/* ... interface of a link-local client */
+	uint32_t	named;		/* to a group: when its source was looked
+					 * up, in units of mcast.c */
 	uint32_t	used;		/* clock in ms of the last datagram */
-	uint8_t		seen[2];	/* datagrams from each side, up to 2 */
-	uint8_t		ttl[2];		/* last seen from each side */
+	uint8_t		seen[2];	/* datagrams from each side, up to 3 */
+	uint8_t		ttl;		/* as set on the target's socket; */
+	uint8_t		tos;		/* ttl 0: neither was yet */
 	uint16_t	listener_gen;	/* ... and generation of it */
 	bool		no_gso;		/* kernel refused UDP_SEGMENT here */
-	uint8_t		pad;
+	bool		waits;		/* the last one was the guest's */
+	bool		bound;		/* to an address by -o */
+	bool		open;		/* to a group or broadcast address: the
+					 * socket is not connected */
 };
 
 #endif /* UDP_FLOW_H */

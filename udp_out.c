@@ -19,6 +19,7 @@
 #include <string.h>
 
 #include "addr.h"
+#include "cmsg.h"
 #include "cursor.h"
 #include "guest.h"
 #include "send.h"
@@ -34,9 +35,9 @@
 #define TX_IOV		1024		/* UIO_MAXIOV */
 #define ERRORS_MAX	64		/* taken from a queue per event */
 
-/* Control data of one message: packet info, TTL, segment size; or of an entry
- * of the error queue: the error, its sender, packet info, TTL */
-#define CTRL_MAX	96
+/* Control data of one message: packet info, TTL, TOS, segment size; or of an
+ * entry of the error queue: the error, its sender, packet info, TTL, TOS */
+#define CTRL_MAX	128
 #define CTRL_ERR_MAX	256
 
 /* ICMP and ICMPv6 as far as errors need them */
@@ -53,7 +54,7 @@ union ctrl {
 };
 
 _Static_assert(CMSG_SPACE(sizeof(struct in6_pktinfo)) +
-	       CMSG_SPACE(sizeof(int)) + CMSG_SPACE(sizeof(uint16_t)) <=
+	       2 * CMSG_SPACE(sizeof(int)) + CMSG_SPACE(sizeof(uint16_t)) <=
 	       CTRL_MAX, "control data");
 
 /* Messages being built for one flow's socket */
@@ -62,10 +63,10 @@ struct tx {
 	unsigned	g;		/* side of the guest, or whoever sends */
 	int		fd;
 	const struct listener *l; /* NULL: connected socket */
-	uint8_t		ttl;
+	uint8_t		ttl, tos;
 	unsigned	nmsg, niov;
-	union sockaddr_any to;		/* listener: the client */
-	socklen_t	tolen;
+	union sockaddr_any to;		/* unless the socket is connected: */
+	socklen_t	tolen;		/* the client, or the group */
 };
 
 static struct {
@@ -89,27 +90,6 @@ struct sock_err {
 	size_t		len;
 };
 
-bool udp_pktinfo(const struct cmsghdr *c, bool dst, union addr *local,
-		 uint32_t *scope)
-{
-	if (c->cmsg_level == SOL_IP && c->cmsg_type == IP_PKTINFO) {
-		struct in_pktinfo i;
-
-		memcpy(&i, CMSG_DATA(c), sizeof(i));
-		*local = addr_from4(dst ? i.ipi_addr : i.ipi_spec_dst);
-		return true;
-	}
-	if (c->cmsg_level == SOL_IPV6 && c->cmsg_type == IPV6_PKTINFO) {
-		struct in6_pktinfo i;
-
-		memcpy(&i, CMSG_DATA(c), sizeof(i));
-		*local = addr_from6(&i.ipi6_addr);
-		*scope = i.ipi6_ifindex;
-		return true;
-	}
-	return false;
-}
-
 static void read_error_ctrl(struct sock_err *e, struct msghdr *m)
 {
 	struct cmsghdr *c;
@@ -120,7 +100,7 @@ static void read_error_ctrl(struct sock_err *e, struct msghdr *m)
 		in_port_t port;
 		size_t len = c->cmsg_len - CMSG_LEN(0);
 
-		if (udp_pktinfo(c, true, &e->local, &scope))
+		if (cmsg_pktinfo(c, true, &e->local, &scope))
 			continue;
 		if (!(c->cmsg_level == SOL_IP && c->cmsg_type == IP_RECVERR) &&
 		    !(c->cmsg_level == SOL_IPV6 &&
@@ -173,6 +153,50 @@ static bool translate(const struct sock_extended_err *ee, bool v4,
 	}
 }
 
+/* router() - As whom we report what nobody outside did */
+static const union addr *router(const union addr *dst)
+{
+	enum guest_family f = addr_is4(dst) ? GUEST_V4 : GUEST_V6;
+	const union addr *our = &guest()->net[f].our;
+
+	return addr_is4(our) == addr_is4(dst) && addr_is_unicast(our) ? our :
+									dst;
+}
+
+void udp_refused(const struct pkt *p, int e)
+{
+	bool v4 = addr_is4(&p->dst);
+	uint8_t type = v4 ? ICMP4_UNREACH : ICMP6_UNREACH, code;
+	const union addr *from = router(&p->dst);
+	uint8_t data[UDP_ERROR_DATA];
+	size_t len = MIN(cur_left(&p->data), sizeof(data));
+
+	if (!addr_is_unicast(&p->dst) || !cur_peek(&p->data, data, len))
+		return;
+
+	switch (e) {		/* RFC 1122 3.2.2.1, RFC 4443 3.1 */
+	case ENETUNREACH:
+		code = 0;
+		break;
+	case EHOSTUNREACH:
+	case EADDRNOTAVAIL:
+		code = v4 ? 1 : 3;
+		break;
+	case EACCES:
+	case EPERM:
+		code = v4 ? 13 : 1;
+		break;
+	case ECONNREFUSED:
+		code = v4 ? 3 : 4;
+		from = &p->dst;
+		break;
+	default:
+		return;
+	}
+	send_icmp_error(from, type, code, 0, &p->src, p->sport, &p->dst,
+			p->dport, data, len, cur_left(&p->data));
+}
+
 /* tell_error() - Pass an error on to the guest, as of its own datagram */
 static void tell_error(const union flow *f, const struct sock_err *e)
 {
@@ -190,11 +214,14 @@ static void tell_error(const union flow *f, const struct sock_err *e)
 
 	/* A router on the way is named as it is; the destination itself, or
 	 * this host, as what the guest knows it by */
-	if (addr_is4(&e->offender) == addr_is4(from) &&
-	    addr_is_unicast(&e->offender) &&
-	    !addr_is_loopback(&e->offender) &&
-	    !addr_eq(&e->offender, &hs->peer) && !guest_is_self(&e->offender))
-		from = &e->offender;
+	if (!addr_eq(&e->offender, &hs->peer)) {
+		from = router(&gs->ours);
+		if (addr_is4(&e->offender) == addr_is4(&gs->ours) &&
+		    addr_is_unicast(&e->offender) &&
+		    !addr_is_loopback(&e->offender) &&
+		    !guest_is_self(&e->offender))
+			from = &e->offender;
+	}
 
 	send_icmp_error(from, type, code, info, &gs->peer, gs->peer_port,
 			&gs->ours, gs->ours_port, e->data, e->len, e->len);
@@ -265,29 +292,30 @@ static void put_ctrl(struct msghdr *m, int level, int type, const void *data,
 	m->msg_controllen += CMSG_SPACE(len);
 }
 
-/* tx_to_client() - Listener: whom the message is for and as whom it leaves */
-static void tx_to_client(struct tx *t, struct msghdr *m)
+/* tx_as_client() - Listener: as whom the message leaves, and with what in its
+ * header, as the socket is not this flow's alone */
+static void tx_as_client(struct tx *t, struct msghdr *m)
 {
 	const union addr *local = &t->f->h.side[!t->g].ours;
-	int ttl = t->ttl;
-
-	m->msg_name = &t->to;
-	m->msg_namelen = t->tolen;
+	int ttl = t->ttl, tos = t->tos;
 
 	/* IPv4 in its own terms, also on a socket for both families */
 	if (addr_is4(local)) {
 		struct in_pktinfo i = { .ipi_spec_dst = addr_to4(local) };
 
 		put_ctrl(m, SOL_IP, IP_PKTINFO, &i, sizeof(i));
-		if (ttl != UDP_TTL_DEFAULT && ttl)
+		if (ttl)
 			put_ctrl(m, SOL_IP, IP_TTL, &ttl, sizeof(ttl));
+		if (tos)
+			put_ctrl(m, SOL_IP, IP_TOS, &tos, sizeof(tos));
 	} else {
 		struct in6_pktinfo i = { .ipi6_addr = local->in6 };
 
 		i.ipi6_ifindex = t->f->udp.scope;
 		put_ctrl(m, SOL_IPV6, IPV6_PKTINFO, &i, sizeof(i));
-		if (ttl != UDP_TTL_DEFAULT)
-			put_ctrl(m, SOL_IPV6, IPV6_HOPLIMIT, &ttl, sizeof(ttl));
+		put_ctrl(m, SOL_IPV6, IPV6_HOPLIMIT, &ttl, sizeof(ttl));
+		if (tos)
+			put_ctrl(m, SOL_IPV6, IPV6_TCLASS, &tos, sizeof(tos));
 	}
 }
 
@@ -301,8 +329,12 @@ static struct msghdr *tx_msg(struct tx *t, unsigned iov0, unsigned first)
 	m->msg_iov = &out.tx_iov[iov0];
 	m->msg_iovlen = t->niov - iov0;
 	m->msg_control = &out.tx_ctrl[i];
+	if (t->tolen) {
+		m->msg_name = &t->to;
+		m->msg_namelen = t->tolen;
+	}
 	if (t->l)
-		tx_to_client(t, m);
+		tx_as_client(t, m);
 	out.tx_first[i] = first;
 	out.tx_gso[i] = false;
 	return m;
@@ -314,6 +346,25 @@ static void tx_segments(struct tx *t, struct msghdr *m, size_t seg)
 
 	put_ctrl(m, SOL_UDP, UDP_SEGMENT, &v, sizeof(v));
 	out.tx_gso[t->nmsg - 1] = true;
+}
+
+/* tx_refused() - Message @i cannot be sent: tell the guest, of whom it is */
+static void tx_refused(const struct tx *t, unsigned i, int e)
+{
+	const struct side *gs = &t->f->h.side[t->g];
+	const struct msghdr *m = &out.txh[i].msg_hdr;
+	struct pkt p = {
+		.src = gs->peer, .dst = gs->ours,
+		.sport = gs->peer_port, .dport = gs->ours_port,
+	};
+	size_t len = 0, k;
+
+	if (udp_is_spliced(t->f))
+		return;
+	for (k = 0; k < m->msg_iovlen; k++)
+		len += m->msg_iov[k].iov_len;
+	cur_init(&p.data, m->msg_iov, len);
+	udp_refused(&p, e);
 }
 
 /*
@@ -354,6 +405,7 @@ static int tx_flush(struct tx *t)
 		 * once more, and then it is this one's own */
 		udp_errors(t->fd, t->l ? NULL : t->f, t->l);
 		if (again) {
+			tx_refused(t, i, e);
 			i++;
 			out.dropped++;
 		}
@@ -486,20 +538,32 @@ static int tx_groups(struct tx *t, const struct pkt *p, unsigned n)
 	return tx_flush(t);
 }
 
-/* set_ttl() - Connected socket: carry the guest's TTL from now on */
-static void set_ttl(struct tx *t)
+/* set_header() - Socket of the flow's own: carry the guest's TTL and TOS from
+ * now on */
+static void set_header(struct tx *t)
 {
 	const union addr *peer = &t->f->h.side[!t->g].peer;
 	bool multi = addr_class(peer) == ADDR_MULTICAST;
+	struct udp_flow *u = &t->f->udp;
 	int ttl = t->ttl;
 
+	if (t->tos != u->tos)
+		sock_tos(t->fd, addr_is4(peer), t->tos);
+	u->tos = t->tos;
+	if (t->ttl == u->ttl)
+		return;
+	u->ttl = t->ttl;
 	if (addr_is4(peer))
 		setsockopt(t->fd, SOL_IP, multi ? IP_MULTICAST_TTL : IP_TTL,
 			   &ttl, sizeof(ttl));
 	else
 		setsockopt(t->fd, SOL_IPV6, multi ? IPV6_MULTICAST_HOPS :
 			   IPV6_UNICAST_HOPS, &ttl, sizeof(ttl));
-	t->f->udp.ttl[t->g] = t->ttl;
+}
+
+static bool same_header(const struct pkt *a, const struct pkt *b)
+{
+	return a->ttl == b->ttl && a->tos == b->tos;
 }
 
 void udp_out(union flow *f, const struct listener *l, const struct pkt *p,
@@ -510,7 +574,7 @@ void udp_out(union flow *f, const struct listener *l, const struct pkt *p,
 	struct tx t = { .f = f, .g = g, .l = l };
 
 	t.fd = l ? l->fd : f->udp.sock[!g];
-	if (l)
+	if (l || f->udp.open)
 		t.tolen = addr_to_sa(&t.to, addr_is4(&hs->peer) ? AF_INET :
 				     AF_INET6, &hs->peer, hs->peer_port,
 				     f->udp.scope);
@@ -519,10 +583,11 @@ void udp_out(union flow *f, const struct listener *l, const struct pkt *p,
 		int refused = 0;
 
 		t.ttl = p[i].ttl;
-		for (k = 1; i + k < n && p[i + k].ttl == t.ttl; k++)
+		t.tos = p[i].tos;
+		for (k = 1; i + k < n && same_header(p + i, p + i + k); k++)
 			;
-		if (!l && t.ttl != f->udp.ttl[g])
-			set_ttl(&t);
+		if (!l)
+			set_header(&t);
 
 		if (sock_features()->udp_gso && !f->udp.no_gso)
 			refused = tx_groups(&t, p + i, k);

@@ -15,7 +15,7 @@
 
 #define UDP_SEGS_MAX	64	/* UDP_MAX_SEGMENTS of older kernels */
 #define UDP_GSO_MAX	65000	/* payload of a super-datagram */
-#define UDP_TTL_DEFAULT	64	/* net.ipv4.ip_default_ttl */
+#define UDP_TTL_DEFAULT	64	/* where the kernel does not say */
 #define UDP_ERROR_DATA	1232	/* quoted at most (RFC 4443 2.4 (c)) */
 
 /* udp_guest_side() - Which side of a flow is the guest */
@@ -48,15 +48,8 @@ void udp_out(union flow *f, const struct listener *l, const struct pkt *p,
  */
 void udp_errors(int fd, const union flow *f, const struct listener *l);
 
-/*
- * udp_pktinfo() - Our address, from packet info of either kind
- * @dst:	IPv4: take the packet's destination, which is all that the
- *		kernel fills in for errors, and not the address to reply from,
- *		which differs for broadcasts
- * @scope:	interface, set for IPv6
- * Return: false if @c is neither kind
- */
-bool udp_pktinfo(const struct cmsghdr *c, bool dst, union addr *local,
-		 uint32_t *scope);
+/* udp_refused() - The guest's datagram @p goes nowhere, for reason @e (errno):
+ * tell it, unless that is our trouble and not the destination's */
+void udp_refused(const struct pkt *p, int e);
 
 #endif /* UDP_OUT_H */

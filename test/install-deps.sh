@@ -20,6 +20,7 @@ timeout:coreutils
 ps:procps
 /usr/bin/python3:python3
 ping:iputils-ping
+traceroute:traceroute
 arping:iputils-arping
 dhclient:isc-dhcp-client
 udhcpc:udhcpc

@@ -380,9 +380,16 @@ def hello(w):
             out.append("NS for " + socket.inet_ntop(AF[6], f[62:78]))
         elif f[12:14] == b"\x86\xdd" and f[54] == 134:
             out.append("RA to " + socket.inet_ntop(AF[6], f[38:54]))
+        elif f[12:14] == b"\x08\0" and f[23] == 2 and f[38] == 0x11:
+            out.append("IGMP query to " + socket.inet_ntop(AF[4], f[30:34]))
+        elif f[12:14] == b"\x86\xdd" and f[20] == 0 and f[62] == 130:
+            out.append("MLD query to " + socket.inet_ntop(AF[6], f[38:54]))
         else:
             out.append(f.hex())
     return out
+
+
+IGMP, MLD = "IGMP query to 224.0.0.1", "MLD query to ff02::1"
 
 
 def passt():
@@ -391,7 +398,7 @@ def passt():
             with Vm(p) as w:
                 got = hello(w)
                 ok(got == [f"ARP for {HOST[4]}", f"NS for {HOST[6]}",
-                           "RA to ff02::1"], f"{nth}: greeted", got)
+                           "RA to ff02::1", IGMP, MLD], f"{nth}: greeted", got)
                 for v in 4, 6:
                     put(ADDR[v], M1)
                 got = list(w.told(0.5))
@@ -407,7 +414,8 @@ def passt():
 
     with case("--no-ndp"), topo.passt("--no-ndp") as p, Vm(p) as w:
         got = hello(w)
-        ok(got == [f"ARP for {HOST[4]}"], "--no-ndp: greeted by ARP only", got)
+        ok(got == [f"ARP for {HOST[4]}", IGMP],
+           "--no-ndp: greeted over IPv4 only", got)
         put(ADDR[6], M1)
         ok(w.ask(ADDR[6]) is None, "--no-ndp: no answer")
         put(ADDR[4], M1)
@@ -418,7 +426,7 @@ def passt():
             neigh(f"del {ADDR[v]}")
     with case("--no-ra"), topo.passt("--no-ra") as p, Vm(p) as w:
         got = hello(w)
-        ok(got == [f"ARP for {HOST[4]}", f"NS for {HOST[6]}"],
+        ok(got == [f"ARP for {HOST[4]}", f"NS for {HOST[6]}", IGMP, MLD],
            "--no-ra: no advertisement", got)
 
 

@@ -27,7 +27,7 @@ BCAST = b"\xff" * 6
 ALL_NODES, ALL_ROUTERS, ALL_SERVERS = "ff02::1", "ff02::2", "ff02::1:2"
 GUEST_LL = "fe80::5054:ff:fe12:3456"
 FIN, SYN, RST, PSH, ACK = 1, 2, 4, 8, 16
-TCP, UDP, ICMP, ICMP6 = 6, 17, 1, 58
+TCP, UDP, ICMP, IGMP, ICMP6 = 6, 17, 1, 2, 58
 
 faults = []
 
@@ -190,30 +190,39 @@ class Pkt:
     def ip4(self, b):
         self.v, h = 4, struct.unpack(">BBHHHBBH4s4s", b[:20])
         b = self.cut(b, h[2])
-        self.check(h[0] == 0x45 and not csum(b[:20]), "IPv4 header")
-        self.check(not h[1], "TOS")
+        n = 24 if h[6] == IGMP else 20      # with router alert
+        self.check(h[0] == 0x40 + n // 4 and not csum(b[:n]), "IPv4 header")
+        self.check(n == 20 or b[20:24] == b"\x94\4\0\0", "router alert")
+        self.tos = h[1]
         self.fragment = bool(h[4] & 0x3fff)
         self.df = bool(h[4] & 0x4000)
         self.check(self.fragment or (self.df and not h[3]), "DF, id 0")
         self.ttl, self.proto, self.src, self.dst = (
             h[5], h[6], text(h[8]), text(h[9]))
-        self.l4(b[20:])
+        self.l4(b[n:])
 
     def ip6(self, b):
         self.v, h = 6, struct.unpack(">IHBB16s16s", b[:40])
         b = self.cut(b, 40 + h[1])
-        self.check(h[0] >> 20 == 0x600, "IPv6 class")
+        self.check(h[0] >> 28 == 6, "IPv6 version")
+        self.tos = h[0] >> 20 & 0xff
         self.flow, self.proto, self.ttl = h[0] & 0xfffff, h[2], h[3]
         self.src, self.dst = text(h[4]), text(h[5])
         if self.proto == 44:
             self.fragment = True
+        if self.proto == 0 and self.check(
+                b[40:48] == bytes((ICMP6, 0, 5, 2, 0, 0, 1, 0)),
+                "router alert"):
+            self.proto, b = ICMP6, b[8:]
         self.l4(b[40:])
 
     def l4(self, b):
         self.data = b
         if self.fragment:
             return
-        head = b"" if self.proto == ICMP else \
+        self.check(self.proto == UDP or self.tos == 0xc0 * (self.proto ==
+                   IGMP), "TOS")
+        head = b"" if self.proto in (ICMP, IGMP) else \
             pseudo(self.src, self.dst, self.proto, len(b))
         self.check((self.proto == UDP and b[6:8] == b"\0\0" and self.v == 4)
                    or not csum(head + b), "checksum")
@@ -231,6 +240,9 @@ class Pkt:
             self.data = b[off // 16 * 4:]
         elif self.proto in (ICMP, ICMP6):
             self.icmp_type, self.code, self.data = b[0], b[1], b[4:]
+        elif self.proto == IGMP:
+            self.check(len(b) == 12 and b[0] == 0x11 and self.ttl == 1,
+                       "IGMP query")
         else:
             self.check(False, "protocol")
 
@@ -238,9 +250,16 @@ class Pkt:
         """Not an answer to anything: what we tell everybody at times."""
         if self.type == 0x0806:
             return self.op == 1 and self.dst_mac == BCAST
+        if self.query():
+            return True
         return self.proto == ICMP6 and (
             self.icmp_type in (134, 136) and self.dst == ALL_NODES or
             self.icmp_type == 135)
+
+    def query(self):
+        """Whether a question about groups, of IGMP or MLD."""
+        return self.proto == IGMP or \
+            self.proto == ICMP6 and self.icmp_type == 130
 
 
 def well_formed():

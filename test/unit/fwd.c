@@ -773,6 +773,45 @@ static void test_round(void)
 	EXPECT_EQ(fwd_target(TCP, &ini, 180, &tgt), FWD_REFUSE);
 }
 
+/* Somebody who speaks to a group, or answers one */
+static void test_seen_as(void)
+{
+	static const struct {
+		unsigned conf;
+		const char *src, *as;	/* NULL: nobody */
+	} t[] = {
+		{ GW, "198.51.100.9", "198.51.100.9" },
+		{ GW, "192.0.2.2", "192.0.2.1" },
+		{ GW | MGA, "192.0.2.2", "169.254.1.2" },
+		{ GW, "127.0.0.1", "192.0.2.1" },
+		{ GW | NOGW, "192.0.2.2", NULL },
+		{ GW, "224.0.0.251", NULL },
+		{ GW, "255.255.255.255", NULL },
+		{ GW, "0.0.0.0", NULL },
+		{ GW, "2001:db8:9::1", "2001:db8:9::1" },
+		{ GW, "fe80::77", "fe80::77" },
+		{ GW, "fe80::2", "fe80::1" },
+		{ GW, "2001:db8::2", "fe80::1" },
+		{ GW | MGA, "2001:db8::2", "2001:db8::a" },
+		{ GW, "ff02::fb", NULL },
+	};
+	unsigned i;
+
+	group("as whom somebody is seen");
+	for (i = 0; i < sizeof(t) / sizeof(*t); i++) {
+		union addr src = A(t[i].src), got;
+
+		set_guest(t[i].conf);
+		set_fwd(t[i].conf);
+		got = fwd_seen_as(&src);
+		if (t[i].as)
+			EXPECT(addr_eq(&got, &(union addr){
+				       .in6 = A(t[i].as).in6 }));
+		else
+			EXPECT(!addr_is_unicast(&got));
+	}
+}
+
 static void test_facts(void)
 {
 	static struct fwd_conf c;
@@ -789,6 +828,7 @@ int main(void)
 	test_rows();
 	test_guard();
 	test_round();
+	test_seen_as();
 	test_facts();
 	return done();
 }

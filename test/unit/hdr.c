@@ -527,7 +527,8 @@ static void mutate(void)
 		static uint8_t back[65536];
 
 		EXPECT(cur_left(&p.data) <= len);
-		EXPECT(p.ethertype == ETHTYPE_ARP || p.l4);
+		EXPECT(p.ethertype == ETHTYPE_ARP ||
+			       p.proto == IPPROTO_IGMP || p.l4);
 		EXPECT(p.proto != IPPROTO_TCP || p.tcp.optlen <= TCP_OPT_MAX);
 		cur_iov(&p.data, out, 8, &got);
 		EXPECT_EQ(got, cur_left(&p.data));

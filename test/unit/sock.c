@@ -121,6 +121,16 @@ static void tcp(const char *to)
 	}
 }
 
+static int udp_connect(const struct side *s)
+{
+	struct side copy = *s;
+	bool open = true;
+	int fd = sock_udp_connect(&copy, &open);
+
+	EXPECT(!open);
+	return fd;
+}
+
 static void udp(const char *to)
 {
 	struct side s = { .peer = A(to), .pif = PIF_HOST };
@@ -139,7 +149,7 @@ static void udp(const char *to)
 	s.peer_port = port_of(l);
 	s.ours_port = 40001;
 
-	c = sock_udp_connect(&s);
+	c = udp_connect(&s);
 	EXPECT(c >= 0);
 	EXPECT_EQ(port_of(c), 40001);
 	EXPECT_EQ(write(c, "hi", 2), 2);
@@ -151,7 +161,7 @@ static void udp(const char *to)
 
 	/* A second peer from the same port, and each hears its own only */
 	s.peer_port = port_of(m);
-	d = sock_udp_connect(&s);
+	d = udp_connect(&s);
 	EXPECT(d >= 0);
 	EXPECT_EQ(port_of(d), 40001);
 	EXPECT_EQ(sendto(l, "l", 1, 0, &sa.sa, len), 1);
@@ -168,7 +178,7 @@ static void udp(const char *to)
 		sa.sin.sin_port = htons(40002);
 	EXPECT_EQ(bind(stranger, &sa.sa, len), 0);
 	s.ours_port = 40002;
-	e = sock_udp_connect(&s);
+	e = udp_connect(&s);
 	EXPECT(e >= 0);
 	EXPECT_EQ(write(e, "e", 1), 1);
 	EXPECT(port_of(e) && port_of(e) != 40002);
@@ -214,7 +224,7 @@ static void strangers(void)
 
 	group("a stranger's datagrams are gone");
 	stranger_fd = socket(AF_INET, SOCK_DGRAM, 0);
-	fd = sock_udp_connect(&s);
+	fd = udp_connect(&s);
 	EXPECT(fd >= 0);
 	EXPECT_EQ(recv(fd, b, sizeof(b), MSG_DONTWAIT), -1);
 	EXPECT_EQ(errno, EAGAIN);
@@ -288,17 +298,17 @@ static void outbound(bool own)
 
 	group("loopback destinations are left alone by -o and interface");
 	sock_outbound_if("nowhere0", "");
-	fd = sock_udp_connect(&s);
+	fd = udp_connect(&s);
 	EXPECT(fd >= 0);
 	close(fd);
 
 	group("others are not");
 	s.peer = A("127.0.0.1");
 	s.peer.b[12] = 203;
-	EXPECT_EQ(sock_udp_connect(&s), -ENODEV);
+	EXPECT_EQ(udp_connect(&s), -ENODEV);
 	EXPECT_EQ(sock_tcp_connect(&s, &pending), -ENODEV);
 	sock_outbound_if("", "");
-	EXPECT_EQ(sock_udp_connect(&s), -EADDRNOTAVAIL);
+	EXPECT_EQ(udp_connect(&s), -EADDRNOTAVAIL);
 	EXPECT_EQ(sock_tcp_connect(&s, &pending), -EADDRNOTAVAIL);
 
 	/* Only where nothing but lo exists it is sure to fail */
@@ -306,6 +316,122 @@ static void outbound(bool own)
 		s.ours = ADDR_NONE;
 		EXPECT_EQ(sock_tcp_connect(&s, &pending), -ENETUNREACH);
 	}
+}
+
+static int open_connect(struct side *s)
+{
+	bool open = false;
+	int fd = sock_udp_connect(s, &open);
+
+	EXPECT(fd >= 0);
+	EXPECT(open);
+	return fd;
+}
+
+static int foreign(const char *addr, in_port_t port, bool shared)
+{
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK, 0), on = shared;
+	union addr a = A(addr);
+	union sockaddr_any sa;
+	socklen_t len = addr_to_sa(&sa, AF_INET, &a, port, 0);
+
+	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+	EXPECT_EQ(bind(fd, &sa.sa, len), 0);
+	return fd;
+}
+
+static void tell(int fd, const char *addr, in_port_t port)
+{
+	union addr a = A(addr);
+	union sockaddr_any sa;
+	socklen_t len = addr_to_sa(&sa, AF_INET, &a, port, 0);
+
+	EXPECT_EQ(sendto(fd, "x", 1, 0, &sa.sa, len), 1);
+}
+
+/* heard() - Whether something comes, which is taken */
+static bool heard(int fd)
+{
+	char c;
+
+	return readable(fd) && recv(fd, &c, 1, MSG_DONTWAIT) == 1;
+}
+
+static void groups(void)
+{
+	struct side s = { .peer = A("224.0.0.251"), .peer_port = 5353,
+			  .ours_port = 5353, .pif = PIF_HOST };
+	int fd, other, m, from = foreign("127.0.0.1", 40010, false);
+	int lo = 1;
+	/* An address that is good beyond the host */
+	union addr a = A("198.51.100.7");
+	struct ifreq ifr = { .ifr_name = "lo:1" };
+	union sockaddr_any sa;
+
+	addr_to_sa(&sa, AF_INET, &a, 0, 0);
+	ifr.ifr_addr = sa.sa;
+	EXPECT_EQ(ioctl(from, SIOCSIFADDR, &ifr), 0);
+	sock_multicast_if(1, 1);
+	setsockopt(from, SOL_IP, IP_MULTICAST_IF, &(struct ip_mreqn){
+		   .imr_ifindex = lo }, sizeof(struct ip_mreqn));
+
+	group("a group's service port: answers come, but not what is another's");
+	fd = open_connect(&s);
+	EXPECT_EQ(port_of(fd), 5353);
+	EXPECT_EQ(s.ours_port, 5353);
+	EXPECT(addr_eq(&s.ours, &a));
+	tell(from, "127.0.0.1", 5353);
+	EXPECT(heard(fd));
+	other = foreign("0.0.0.0", 5353, true);
+	tell(from, "127.0.0.1", 5353);
+	EXPECT(heard(other));
+	EXPECT(!heard(fd));
+	close(fd);
+	s.ours = ADDR_NONE;
+	fd = open_connect(&s);
+	EXPECT_EQ(port_of(fd), 5353);
+	tell(from, "127.0.0.1", 5353);
+	EXPECT(heard(other));
+	EXPECT(!heard(fd));
+
+	group("a member hears the group, whatever else there is");
+	m = sock_udp_member(&s.peer, 5353);
+	EXPECT(m >= 0);
+	tell(from, "224.0.0.251", 5353);
+	EXPECT(heard(m));
+	EXPECT(!heard(m));
+	EXPECT(!heard(fd));
+	tell(fd, "224.0.0.251", 5353);
+	EXPECT(heard(m));
+	tell(from, "127.0.0.1", 5353);
+	EXPECT(!heard(m));
+	EXPECT(heard(other));
+	close(m);
+	close(fd);
+	close(other);
+
+	group("other ports: shared with flows of ours, never with a stranger");
+	s.ours_port = 40011;
+	other = foreign("0.0.0.0", 40011, false);
+	fd = open_connect(&s);
+	EXPECT(s.ours_port && s.ours_port != 40011);
+	EXPECT_EQ(port_of(fd), s.ours_port);
+	close(other);
+	close(fd);
+
+	group("broadcast");
+	s = (struct side){ .peer = A("127.255.255.255"), .peer_port = 40012,
+			   .ours_port = 40013, .pif = PIF_HOST };
+	other = foreign("0.0.0.0", 40012, false);
+	fd = open_connect(&s);
+	tell(fd, "127.255.255.255", 40012);
+	EXPECT(heard(other));
+	tell(from, "127.0.0.1", 40013);
+	EXPECT(heard(fd));
+	close(other);
+	close(fd);
+	close(from);
+	sock_multicast_if(0, 0);
 }
 
 int main(void)
@@ -325,6 +451,8 @@ int main(void)
 	strangers();
 	listeners();
 	outbound(own);
+	if (own)
+		groups();
 
 	group("out of descriptors");
 	next = dup(0);
@@ -333,7 +461,7 @@ int main(void)
 	close(next);
 	setrlimit(RLIMIT_NOFILE, &low);
 	EXPECT_EQ(sock_tcp_connect(&s, &pending), -EMFILE);
-	EXPECT_EQ(sock_udp_connect(&s), -EMFILE);
+	EXPECT_EQ(udp_connect(&s), -EMFILE);
 	setrlimit(RLIMIT_NOFILE, &old);
 
 	group("a share of the descriptors, to keep in store");

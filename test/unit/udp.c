@@ -11,11 +11,13 @@
 #include "udp.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <net/if.h>
 #include <netinet/udp.h>
 #include <poll.h>
 #include <sched.h>
 #include <sys/ioctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -29,6 +31,7 @@
 #include "siphash.h"
 #include "sock.h"
 #include "udp_out.h"
+#include "util.h"
 
 #ifndef UDP_SEGMENT
 #define UDP_SEGMENT	103
@@ -37,6 +40,7 @@
 static struct {
 	unsigned calls, messages;
 	int refuse_gso;			/* errno, 0 = let pass */
+	int fail;			/* the same, of all */
 } wrap;
 
 int __real_sendmmsg(int fd, struct mmsghdr *m, unsigned n, int flags);
@@ -47,6 +51,10 @@ int __wrap_sendmmsg(int fd, struct mmsghdr *m, unsigned n, int flags)
 	unsigned i;
 
 	wrap.calls++;
+	if (wrap.fail) {
+		errno = wrap.fail;
+		return -1;
+	}
 	for (i = 0; i < n; i++) {
 		struct cmsghdr *c = CMSG_FIRSTHDR(&m[i].msg_hdr);
 
@@ -106,6 +114,8 @@ static int host_socket(const char *addr, in_port_t port)
 	socklen_t len = addr_to_sa(&sa, family, &a, port, 0);
 
 	setsockopt(fd, SOL_IP, IP_RECVTTL, &one, sizeof(one));
+	setsockopt(fd, SOL_IP, IP_RECVTOS, &one, sizeof(one));
+	setsockopt(fd, SOL_IPV6, IPV6_RECVTCLASS, &one, sizeof(one));
 	if (bind(fd, &sa.sa, len))
 		abort();
 	return fd;
@@ -124,7 +134,7 @@ static void host_send(int fd, const char *addr, in_port_t port,
 
 static in_port_t from_port;
 static union addr from_addr;
-static int from_ttl;
+static int from_ttl, from_tos;
 
 /* host_recv() - Length of what came, -1 if nothing does */
 static ssize_t host_recv(int fd, void *buf, size_t size)
@@ -146,9 +156,16 @@ static ssize_t host_recv(int fd, void *buf, size_t size)
 	if (n < 0)
 		return -1;
 	addr_from_sa(&sa, &from_addr, &from_port);
-	for (c = CMSG_FIRSTHDR(&m); c; c = CMSG_NXTHDR(&m, c))
+	from_tos = -1;
+	for (c = CMSG_FIRSTHDR(&m); c; c = CMSG_NXTHDR(&m, c)) {
 		if (c->cmsg_level == SOL_IP && c->cmsg_type == IP_TTL)
 			memcpy(&from_ttl, CMSG_DATA(c), sizeof(int));
+		else if (c->cmsg_level == SOL_IP && c->cmsg_type == IP_TOS)
+			from_tos = *CMSG_DATA(c);
+		else if (c->cmsg_level == SOL_IPV6 &&
+			 c->cmsg_type == IPV6_TCLASS)
+			memcpy(&from_tos, CMSG_DATA(c), sizeof(int));
+	}
 	return n;
 }
 
@@ -160,7 +177,7 @@ static struct pkt pkts[PKTS];
 static struct iovec pkt_iov[PKTS][2];
 static uint8_t payload[PKTS][65536];
 static unsigned npkts;
-static uint8_t guest_ttl = 64;
+static uint8_t guest_ttl = 64, guest_tos;
 
 /* from_guest() - Queue a datagram, its payload in two pieces */
 static void from_guest(const char *src, in_port_t sport, const char *dst,
@@ -170,6 +187,7 @@ static void from_guest(const char *src, in_port_t sport, const char *dst,
 	size_t i;
 
 	*p = (struct pkt){ .proto = IPPROTO_UDP, .l4 = true, .ttl = guest_ttl,
+			   .tos = guest_tos,
 			   .src = A(src), .dst = A(dst),
 			   .sport = sport, .dport = dport, .gso_size = gso };
 	for (i = 0; i < len; i++)
@@ -439,6 +457,79 @@ static void ttl_out(void)
 	turn();
 	EXPECT(guest_recv());
 	EXPECT_EQ(got.ttl, 33);
+	close(s);
+}
+
+static void set_tos(int fd, int v)
+{
+	setsockopt(fd, SOL_IP, IP_TOS, &v, sizeof(v));
+	setsockopt(fd, SOL_IPV6, IPV6_TCLASS, &v, sizeof(v));
+}
+
+/* DSCP and ECN, by a flow's own socket and by a listener's */
+static void tos_both_ways(const struct family *f)
+{
+	static const uint8_t seq[] = { 0, 0xb8, 0xb8, 0xba, 3, 2, 0, 0xff };
+	int s = host_socket(f->lo, 7000);
+	unsigned i;
+
+	group("type of service, out");
+	for (i = 0; i < ARRAY_LEN(seq); i++) {
+		guest_tos = seq[i];
+		from_guest(f->guest, 4006, f->gw, 7000, 10 + i, 0);
+	}
+	guest_go();
+	for (i = 0; i < ARRAY_LEN(seq); i++) {
+		EXPECT_EQ(host_recv(s, buf, sizeof(buf)), 10 + i);
+		EXPECT_EQ(from_tos, seq[i]);
+	}
+
+	group("... and in, not joined if it differs");
+	fake_knobs()->caps.csum = fake_knobs()->caps.uso = true;
+	for (i = 0; i < ARRAY_LEN(seq); i++) {
+		set_tos(s, seq[i]);
+		host_send(s, f->lo, 4006, data, 100);
+	}
+	for (i = 0; i < 3; i++)
+		turn();
+	EXPECT_EQ(fake_pending(), 7);
+	for (i = 0; i < ARRAY_LEN(seq); i++) {
+		EXPECT(guest_recv());
+		EXPECT_EQ(got.tos, seq[i]);
+		i += got_len == 200;
+	}
+	fake_knobs()->caps.csum = fake_knobs()->caps.uso = false;
+	facts.mtu = 1280;
+	guest_init(&facts);
+	set_tos(s, 0x2e);
+	host_send(s, f->lo, 4006, data, 2000);
+	turn();
+	EXPECT(guest_recv() && got_len == 2000);	/* in fragments */
+	EXPECT_EQ(got.tos, 0x2e);
+	facts.mtu = 65520;
+	guest_init(&facts);
+	close(s);
+
+	group("... through a listener");
+	s = host_socket(f->lo, 7102);
+	set_tos(s, 0x51);
+	host_send(s, f->lo, 6000, data, 10);
+	turn();
+	EXPECT(guest_recv());
+	EXPECT_EQ(got.tos, 0x51);
+	for (i = 0; i < ARRAY_LEN(seq); i++) {
+		guest_tos = seq[i];
+		guest_ttl = (uint8_t)(64 + i);
+		from_guest(f->guest, 6500, f->gw, 7102, 10, 0);
+	}
+	guest_tos = 0;
+	guest_ttl = 64;
+	guest_go();
+	for (i = 0; i < ARRAY_LEN(seq); i++) {
+		EXPECT_EQ(host_recv(s, buf, sizeof(buf)), 10);
+		EXPECT_EQ(from_tos, seq[i]);
+		EXPECT(!addr_is4(&from_addr) || from_ttl == 64 + (int)i);
+	}
 	close(s);
 }
 
@@ -771,6 +862,24 @@ static void errors(const struct family *f)
 	EXPECT_EQ(got_len, 3);
 	close(s);
 
+	group("what its own sending says");
+	s = host_socket(f->lo, 7777);
+	from_guest(f->guest, 4012, f->gw, 7777, 21, 0);
+	guest_go();
+	EXPECT_EQ(host_recv(s, buf, sizeof(buf)), 21);
+	wrap.fail = EHOSTUNREACH;
+	from_guest(f->guest, 4012, f->gw, 7777, 25, 0);
+	guest_go();
+	wrap.fail = 0;
+	EXPECT(guest_recv());
+	EXPECT_EQ(got.icmp.type, v4 ? 3 : 1);
+	EXPECT_EQ(got.icmp.code, v4 ? 1 : 3);
+	EXPECT(addr_eq(&got.src, &facts.net[!v4].our));
+	EXPECT_EQ(got_data[ip] << 8 | got_data[ip + 1], 4012);
+	EXPECT_MEM(got_data + ip + 8, payload[0], 8);
+	EXPECT(!fake_pending());
+	close(s);
+
 	group("no route");
 	from_guest(f->guest, 4011, v4 ? "203.0.113.5" : "2001:db8:5::5", 53,
 		   30, 0);
@@ -778,6 +887,7 @@ static void errors(const struct family *f)
 	EXPECT(guest_recv());
 	EXPECT_EQ(got.icmp.type, v4 ? 3 : 1);
 	EXPECT_EQ(got.icmp.code, 0);
+	EXPECT(addr_eq(&got.src, &facts.net[!v4].our));
 }
 
 static void close_flows(void)
@@ -843,6 +953,85 @@ static void timeouts(void)
 	close(s);
 }
 
+static unsigned open_files(void)
+{
+	unsigned n = 0, i;
+
+	for (i = 0; i < 40000; i++)
+		n += fcntl((int)i, F_GETFD) >= 0;
+	return n;
+}
+
+/* Many questions from a port each: the first @answered of them get answers */
+static void questions(int s, unsigned n, unsigned answered)
+{
+	unsigned i;
+
+	for (i = 0; i < n; i++) {
+		in_port_t port = (in_port_t)(20000 + i);
+
+		from_guest("192.0.2.2", port, "192.0.2.1", 7000, 20, 0);
+		guest_go();
+		EXPECT_EQ(host_recv(s, buf, sizeof(buf)), 20);
+		EXPECT_EQ(from_port, port);
+		if (i >= answered)
+			continue;
+		host_send(s, "127.0.0.1", port, &port, sizeof(port));
+		turn();
+		EXPECT(guest_recv() && got.dport == port);
+		EXPECT_MEM(got_data, &port, sizeof(port));
+	}
+}
+
+static void sockets(void)
+{
+	int s = host_socket("127.0.0.1", 7000);
+	unsigned before = open_files(), n;
+
+	/* An eighth of what we may have: 64 + 1 */
+	setrlimit(RLIMIT_NOFILE, &(struct rlimit){ 512, 512 });
+	udp_init();
+
+	group("look-ups in a row: a bounded number of sockets");
+	for (n = 0; n < 3; n++)
+		from_guest("192.0.2.2", 19000, "192.0.2.1", 7000, 1, 0);
+	guest_go();
+	for (n = 0; n < 3; n++)
+		EXPECT_EQ(host_recv(s, buf, sizeof(buf)), 1);
+	host_send(s, "127.0.0.1", 19000, "a", 1);
+	turn();
+	EXPECT(guest_recv());
+	questions(s, 1000, 1000);
+	n = open_files() - before;
+	EXPECT(n >= 65 && n <= 67);
+
+	group("a conversation goes on");
+	host_send(s, "127.0.0.1", 19000, "b", 1);
+	turn();
+	EXPECT(guest_recv() && got.dport == 19000);
+	close_flows();
+
+	group("those that wait for answers may be more, but not any number");
+	questions(s, 200, 0);
+	EXPECT_EQ(open_files() - before, 200);
+	questions(s, 400, 0);
+	flow_reap();
+	n = open_files() - before;
+	EXPECT(n >= 260 && n <= 262);
+
+	group("out of descriptors: the oldest make room");
+	setrlimit(RLIMIT_NOFILE, &(struct rlimit){ 300, 512 });
+	close_flows();
+	questions(s, 400, 0);
+	EXPECT(open_files() <= 300);
+	flow_reap();
+	close_flows();
+	EXPECT_EQ(open_files(), before);
+	close(s);
+	setrlimit(RLIMIT_NOFILE, &(struct rlimit){ 512, 512 });
+	udp_init();
+}
+
 static void start(void)
 {
 	struct ruleset *rs = &conf.rules[FWD_UDP_IN];
@@ -902,12 +1091,15 @@ int main(void)
 		close_flows();
 	}
 	ttl_out();
+	for (i = 0; i < 2; i++)
+		tos_both_ways(&fam[i]);
 	reply_source();
 	ipv4_listener();
 
 	group("all can be ended");
 	close_flows();
 	timeouts();
+	sockets();
 
 	group("nothing left");
 	EXPECT_EQ(flow_count(), 0);
