@@ -40,7 +40,7 @@
 
 #define EVENTS		(EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLPRI | EPOLLET)
 #define ACCEPT_BUDGET	32
-#define TIME_WAIT	(1 * SEC)	/* several of the guest's time-outs */
+#define TIME_WAIT	(400 * MSEC)	/* two of the guest's time-outs */
 #define WAITING_MAX	16384U		/* that have only this to do */
 #define IDLE_MAX	(7200U * 1000)	/* ms without a segment from the guest */
 
