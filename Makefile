@@ -2,7 +2,8 @@
 #
 # make			./passt and its link ./pasta, ./qrap
 # make check		all tests (DEBUG=1: of the sanitized build)
-# make check-long	those of long paths, with full amounts: some minutes
+# make check-long	TCP with full amounts: long paths, 50,000 connections each
+#			way, 9 GiB streams; a quarter of an hour
 # make DEBUG=1		the same with sanitizers, in build/debug/
 # make static		./passt.static, one file without a loader
 # make soak		10 GiB each way over loopback, while signals interrupt
@@ -168,8 +169,10 @@ check: deps all units
 
 check-long: deps all
 	PASTA='$(CURDIR)/$(LINK)' PASST='$(CURDIR)/$(BIN)' CC='$(CC)' \
-	E2E_LONG=1 ASAN_OPTIONS="$${ASAN_OPTIONS:-detect_leaks=0}" \
-	prove -v --exec 'timeout -k 5 900' test/e2e/tcp_loss.t
+	E2E_LONG=1 E2E_BYTES=$$((9 << 30)) \
+	ASAN_OPTIONS="$${ASAN_OPTIONS:-detect_leaks=0}" \
+	prove -v --exec 'timeout -k 5 1800' test/e2e/tcp_loss.t \
+		test/e2e/tcp_cycles.t test/e2e/tcp.t
 
 # Only the fast part, without namespaces
 check-unit: units all
