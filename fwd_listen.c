@@ -41,6 +41,9 @@ static struct {
 	uint32_t open[FWD_TABLES];	/* how many of each */
 	bool v4, v6;			/* families in use */
 	int last_fd;			/* of the last one opened */
+	int spare;			/* to get rid of a connection when
+					 * descriptors have run out */
+	bool has_spare;
 	int fd_max;			/* none beyond it, unless 0 */
 } table = { .free = NO_SLOT };
 
@@ -402,6 +405,32 @@ const struct listener *listener_at(union ev_ref ref)
 		return NULL;
 	l = &table.l[ref.index];
 	return l->fd >= 0 && l->gen == ref.gen ? l : NULL;
+}
+
+void listen_spare(void)
+{
+	/* Any will do, but not a duplicate of a listener: that would keep its
+	 * port when it is closed */
+	if (!table.has_spare)
+		table.spare = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	table.has_spare = table.spare >= 0;
+}
+
+void listen_shed(const struct listener *l)
+{
+	static unsigned long last;
+	int fd;
+
+	if (log_ratelimit(&last, 10))
+		warn("Out of file descriptors: refusing TCP connections");
+	if (!table.has_spare)
+		return;
+	close(table.spare);
+	table.has_spare = false;
+	fd = accept4(l->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+	if (fd >= 0)
+		sock_reset(fd);
+	listen_spare();
 }
 
 void listen_close_all(void)

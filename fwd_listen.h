@@ -78,6 +78,14 @@ const struct listener *listener_at(union ev_ref ref);
  * has nothing to do with the one port? */
 bool listen_exhausted(int e);
 
+/* listen_spare() - Set a descriptor aside, while there are some: without it,
+ * those who connect when none are left could not even be refused */
+void listen_spare(void);
+
+/* listen_shed() - Refuse a waiting connection, by means of that descriptor:
+ * else the backlog would wake us for ever */
+void listen_shed(const struct listener *l);
+
 /* listen_close_all() - For tests and the end */
 void listen_close_all(void);
 

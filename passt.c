@@ -271,6 +271,24 @@ static void guest_turn(const struct ev_event *ev, int n)
 		input_ready((union ev_ref){ .type = EV_TAP }, EPOLLIN);
 }
 
+/* New connections last: who comes from the port of one that has just ended
+ * shall not meet it here */
+static void others_turn(const struct ev_event *ev, int n)
+{
+	int i;
+
+	for (i = 0; i < n; i++) {
+		uint8_t type = ev[i].ref.type;
+
+		if (!is_guest(type) && type != EV_TCP_LISTEN &&
+		    type < EV_TYPES && on_event[type])
+			on_event[type](ev[i].ref, ev[i].mask);
+	}
+	for (i = 0; i < n; i++)
+		if (ev[i].ref.type == EV_TCP_LISTEN)
+			on_event[EV_TCP_LISTEN](ev[i].ref, ev[i].mask);
+}
+
 /* Those who waited for room. Either kind may take all there is, so the other
  * one is first the next time */
 static void use_room(void)
@@ -300,7 +318,7 @@ static void turn(void)
 	struct timer *t;
 	unsigned later, expired = 0;
 	bool busy;
-	int n, i;
+	int n;
 
 	later = flow_listed(FLOW_LATER);
 	busy = later || self.unflushed || tap_backlog() ||
@@ -308,12 +326,7 @@ static void turn(void)
 	n = ev_wait(ev, EVENTS_MAX, busy ? 0 : timer_next_ms());
 	clock_update();
 	guest_turn(ev, n);
-	for (i = 0; i < n; i++) {
-		uint8_t type = ev[i].ref.type;
-
-		if (!is_guest(type) && type < EV_TYPES && on_event[type])
-			on_event[type](ev[i].ref, ev[i].mask);
-	}
+	others_turn(ev, n);
 	while ((t = timer_pop())) {
 		if (t->kind < TM_KINDS && on_timer[t->kind])
 			on_timer[t->kind](t);
@@ -532,7 +545,7 @@ static void modules_init(const struct conf *c)
 	hold_init();
 	ooo_init();
 	sack_init();
-	tcp_init();
+	listen_spare();
 	splice_init();
 	udp_init();
 	udp_splice_init();

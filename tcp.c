@@ -23,6 +23,7 @@
 #include "tcp.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -47,9 +48,7 @@
 static struct {
 	int		accepts;	/* to try at the next event */
 	unsigned	waiting;	/* flows in TS_TIME_WAIT */
-	int		spare_fd;	/* to get rid of a connection when
-					 * descriptors have run out */
-} run = { .accepts = 1, .spare_fd = -1 };
+} run = { .accepts = 1 };
 
 static uint32_t now_ms(void)
 {
@@ -341,43 +340,39 @@ static void tcp_syn(const struct pkt *p)
 		arm(f);
 }
 
-/* Any descriptor will do, but not a duplicate of the listener: that would keep
- * its port when it is closed */
-static int spare(void)
-{
-	return socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-}
-
-void tcp_init(void)
-{
-	if (run.spare_fd < 0)
-		run.spare_fd = spare();
-}
-
-/* With no descriptor left the backlog would wake us for ever: accept with the
- * spare one and reset */
-static void shed(int listen_fd)
-{
-	static unsigned long last;
-	int fd;
-
-	if (log_ratelimit(&last, 10))
-		warn("Out of file descriptors: refusing TCP connections");
-	if (run.spare_fd < 0)
-		return;
-	close(run.spare_fd);
-	fd = accept4(listen_fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
-	if (fd >= 0)
-		sock_reset(fd);
-	run.spare_fd = spare();
-}
-
 /* Of the namespace's own address and port, nobody but we would be found there,
  * who lead out again (fwd.c looks after loopback) */
 static bool leads_back(const struct side *s)
 {
 	return s->pif == PIF_NS && !addr_is_loopback(&s->peer) &&
 	       listen_has(FWD_TCP_NS, s->peer_port);
+}
+
+/* All is said, at most an acknowledgement is missing */
+static bool is_over(const struct tcp_flow *t)
+{
+	return t->state == TS_DONE || t->state == TS_TIME_WAIT ||
+	       (t->flags & TF_GUEST_FIN && t->flags & TF_FIN_SENT);
+}
+
+/* The connection that to the guest is the same as one at side @g would be */
+static union flow *alike(const struct side *g)
+{
+	unsigned side;
+
+	return flow_find(IPPROTO_TCP, PIF_GUEST, &g->peer, g->peer_port,
+			 &g->ours, g->ours_port, &side);
+}
+
+/* What its socket has to say may be on its way to us, or have been put off */
+static void catch_up(union flow *f)
+{
+	struct pollfd p = { .fd = f->tcp.sock, .events = POLLIN | POLLRDHUP };
+
+	if (poll(&p, 1, 0) == 1)
+		tcp_sock_ready(flow_ref(f, EV_TCP, 0), (uint32_t)p.revents);
+	if (f->h.type == FLOW_TCP)
+		tcp_resume(f);
 }
 
 static void accepted(const struct listener *l, int fd,
@@ -389,7 +384,6 @@ static void accepted(const struct listener *l, int fd,
 	enum fwd_verdict v;
 	const struct side *g;
 	union flow *f, *old;
-	unsigned side;
 
 	if (!addr_from_sa(sa, &ini.peer, &ini.peer_port)) {
 		sock_reset(fd);
@@ -414,9 +408,13 @@ static void accepted(const struct listener *l, int fd,
 		splice_open(f, fd);
 		return;
 	}
-	old = flow_find(IPPROTO_TCP, PIF_GUEST, &g->peer, g->peer_port, &g->ours,
-			g->ours_port, &side);
-	if (old && old->tcp.state == TS_TIME_WAIT) {
+	old = alike(g);
+	if (old) {
+		catch_up(old);
+		old = alike(g);
+	}
+	if (old && is_over(&old->tcp)) {
+		tcp_send_flags(old, TH_ACK);
 		finish(old);
 		old = NULL;
 	}
@@ -444,7 +442,7 @@ void tcp_accept_ready(union ev_ref ref, uint32_t mask)
 	(void)mask;
 	if (!l)
 		return;
-	tcp_init();			/* in case the last one was lost */
+	listen_spare();			/* in case the last one was lost */
 	for (i = 0; i < run.accepts; i++) {
 		union sockaddr_any sa;
 		socklen_t len = sizeof(sa);
@@ -455,7 +453,7 @@ void tcp_accept_ready(union ev_ref ref, uint32_t mask)
 			accepted(l, fd, &sa);
 		} else if (errno == EMFILE || errno == ENFILE) {
 			if (!splice_release())
-				shed(l->fd);
+				listen_shed(l);
 		} else if (errno == EAGAIN) {
 			break;
 		}

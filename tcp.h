@@ -8,10 +8,6 @@
 #include "flow.h"
 #include "hdr.h"
 
-/* tcp_init() - Set a descriptor aside, while there are some: without it, those
- * who connect when none are left could not even be refused */
-void tcp_init(void);
-
 /*
  * tcp_input() - Segments from the guest
  * @p:		@n of them, consecutive in arrival, of one flow (same addresses
