@@ -409,7 +409,7 @@ static void accepted(const struct listener *l, int fd,
 		return;
 	}
 	old = alike(g);
-	if (old) {
+	if (old && !is_over(&old->tcp)) {
 		catch_up(old);
 		old = alike(g);
 	}
