@@ -26,19 +26,14 @@ static void ephemeral(struct rule_ctx *ctx)
 	ctx->eph_last = (in_port_t)last;
 }
 
-static bool is_tcp(unsigned table)
-{
-	return table == FWD_TCP_IN || table == FWD_TCP_NS;
-}
-
 void take_ports(struct conf *c, const struct option_row *row, const char *arg)
 {
-	bool inbound = row->num == FWD_TCP_IN || row->num == FWD_UDP_IN;
-	bool tcp = is_tcp(row->num);
-	struct rule_ctx ctx = { .bind_ok = inbound,
+	enum fwd_table t = (enum fwd_table)row->num;
+	bool tcp = fwd_is_tcp(t);
+	struct rule_ctx ctx = { .bind_ok = fwd_is_inbound(t),
 				.auto_ok = c->mode == MODE_PASTA,
 				.all_ok = c->mode == MODE_PASST };
-	struct ruleset *rs = &c->fwd.rules[row->num];
+	struct ruleset *rs = &c->fwd.rules[t];
 	const struct fwd_rule *r;
 	char err[256], text[RULE_STRLEN];
 	unsigned i = rs->n;
@@ -64,13 +59,15 @@ void take_ports(struct conf *c, const struct option_row *row, const char *arg)
 void ports_default(struct conf *c)
 {
 	struct ruleset *rs;
-	unsigned t;
+	bool on;
+	int t;
 
 	for (t = 0; t < FWD_TABLES; t++) {
 		rs = &c->fwd.rules[t];
 		if (rs->mode != RULES_UNSET)
 			continue;
-		rs->mode = c->mode == MODE_PASTA && (is_tcp(t) ? c->tcp : c->udp) ?
-			   RULES_AUTO : RULES_NONE;
+		on = fwd_is_tcp((enum fwd_table)t) ? c->tcp : c->udp;
+		rs->mode = c->mode == MODE_PASTA && on ? RULES_AUTO :
+							 RULES_NONE;
 	}
 }

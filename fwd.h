@@ -48,6 +48,17 @@ struct fwd_net {
 
 enum fwd_table { FWD_TCP_IN, FWD_UDP_IN, FWD_TCP_NS, FWD_UDP_NS, FWD_TABLES };
 
+static inline bool fwd_is_tcp(enum fwd_table t)
+{
+	return t == FWD_TCP_IN || t == FWD_TCP_NS;
+}
+
+/* fwd_is_inbound() - From the host to the guest; else out of the namespace */
+static inline bool fwd_is_inbound(enum fwd_table t)
+{
+	return t == FWD_TCP_IN || t == FWD_UDP_IN;
+}
+
 struct fwd_conf {
 	struct fwd_net	net[2];
 	bool		splice;		/* pasta: loopback bypass allowed */

@@ -49,12 +49,12 @@ static struct {
 
 static uint8_t proto_of(enum fwd_table t)
 {
-	return t == FWD_TCP_IN || t == FWD_TCP_NS ? IPPROTO_TCP : IPPROTO_UDP;
+	return fwd_is_tcp(t) ? IPPROTO_TCP : IPPROTO_UDP;
 }
 
 static uint8_t pif_of(enum fwd_table t)
 {
-	return t == FWD_TCP_IN || t == FWD_UDP_IN ? PIF_HOST : PIF_NS;
+	return fwd_is_inbound(t) ? PIF_HOST : PIF_NS;
 }
 
 static void map_table(void)

@@ -93,12 +93,12 @@ static void ports_minus(uint8_t *from, const uint8_t *set)
 
 static enum place place_of(enum fwd_table t)
 {
-	return t == FWD_TCP_IN || t == FWD_UDP_IN ? NS : HOST;
+	return fwd_is_inbound(t) ? NS : HOST;
 }
 
 static int proto_of(enum fwd_table t)
 {
-	return t == FWD_TCP_IN || t == FWD_TCP_NS ? TCP : UDP;
+	return fwd_is_tcp(t) ? TCP : UDP;
 }
 
 static enum fwd_table table_of(int proto, enum place listens_at)
@@ -131,7 +131,6 @@ static int view_open(void *arg)
 	struct view *v = arg;
 	int p, rc = 0;
 
-	v->closed = -1;
 	v->deaf = true;
 	if (v == &scan.view[NS])
 		v->closed = nl_diag_watch();

@@ -22,6 +22,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "cmsg.h"
 #include "ev.h"
 #include "guest.h"
 #include "log.h"
@@ -356,19 +357,12 @@ void icmp_input(const struct pkt *p)
 /* ttl_of() - The TTL or hop limit that a message came with */
 static uint8_t ttl_of(struct msghdr *m)
 {
+	uint8_t ttl = 0, tos;
 	struct cmsghdr *c;
-	int v;
 
-	for (c = CMSG_FIRSTHDR(m); c; c = CMSG_NXTHDR(m, c)) {
-		if (!(c->cmsg_level == SOL_IP && c->cmsg_type == IP_TTL) &&
-		    !(c->cmsg_level == SOL_IPV6 &&
-		      c->cmsg_type == IPV6_HOPLIMIT))
-			continue;
-		memcpy(&v, CMSG_DATA(c), sizeof(v));
-		if (v > 0)
-			return (uint8_t)v;
-	}
-	return TTL;
+	for (c = CMSG_FIRSTHDR(m); c; c = CMSG_NXTHDR(m, c))
+		(void)cmsg_header(c, &ttl, &tos);
+	return ttl ? ttl : TTL;
 }
 
 /* reply_read() - One reply to the guest, as often as it comes; false if there

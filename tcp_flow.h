@@ -55,11 +55,11 @@ enum tcp_flow_flag {
 	TF_SACK		= 1 << 20,	/* both sides offered it */
 	TF_ALL_LOST	= 1 << 21,	/* resending: all up to recover that the
 					 * guest has not told of */
-	TF_FIN_KNOWS	= 1 << 23,	/* our FIN, when it was sent first,
-					 * acknowledged the guest's */
 	TF_ASKED	= 1 << 22,	/* something was sent again after a time-
 					 * out: the answer tells what else is
 					 * missing */
+	TF_FIN_KNOWS	= 1 << 23,	/* our FIN, when it was sent first,
+					 * acknowledged the guest's */
 };
 
 struct tcp_flow {
