@@ -118,6 +118,17 @@ $(BLD)version: FORCE
 $(OUT)conf.o: $(BLD)version
 $(OUT)conf.o: private override ALL_CFLAGS += -DVERSION='"$(VERSION)"'
 
+# The names of system calls, as the compiler's headers know them
+$(BLD)gen/syscall_names.h: $(BLD)flags
+	@mkdir -p $(@D)
+	$(Q)echo '#include <sys/syscall.h>' | $(CC) $(CPPFLAGS) $(CFLAGS) \
+		-dM -E -x c - | LC_ALL=C sort | \
+		sed -n 's/^#define __NR_\([a-z0-9_]*\) .*/{ "\1", __NR_\1 },/p' \
+		>$@
+
+$(OUT)isolation.o: $(BLD)gen/syscall_names.h
+$(OUT)isolation.o: private override ALL_CFLAGS += -I$(BLD)gen
+
 $(OUT)%.o: %.c $(BLD)flags
 	$(call say,CC,$@)
 	$(Q)mkdir -p $(@D)

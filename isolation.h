@@ -4,7 +4,7 @@
  *
  * Every step ends the process if it cannot be taken: nothing runs less
  * protected than it should. isolate_initial() comes before anything is opened,
- * isolate_final() after everything is set up.
+ * isolate_final() after everything is set up, and isolate_syscalls() last.
  */
 #ifndef ISOLATION_H
 #define ISOLATION_H
@@ -44,13 +44,21 @@ void isolate_user(const struct isolate_conf *c);
  */
 void isolate_userns(void);
 
+/* isolate_mounts() - IPC, UTS and mount namespaces of our own, the last with
+ * an empty read-only root: no file can be opened any more */
+void isolate_mounts(void);
+
 /*
- * isolate_mounts() - IPC, UTS and mount namespaces of our own, the last with
- * an empty read-only root: no file can be opened any more
- * @pid_ns:	also a PID namespace for the next fork(), which must follow
- *		before any ns_call()
+ * isolate_pids() - Go on as the only process of a PID namespace
+ *
+ * In a new process, so before there are threads; descriptors are the same, but
+ * an epoll instance goes on watching the old one's signals. Of signals that
+ * would end a process, only those that are blocked or handled reach the first
+ * of a namespace (pid_namespaces(7)).
+ *
+ * Return: our number where we came from; here it is 1
  */
-void isolate_mounts(bool pid_ns);
+pid_t isolate_pids(void);
 
 /*
  * isolate_final() - No new privileges, not dumpable, no capabilities
@@ -58,5 +66,36 @@ void isolate_mounts(bool pid_ns);
  *		calling thread: others must not have it
  */
 void isolate_final(bool low_ports);
+
+/*
+ * isolate_landlock() - Where the kernel has Landlock: no file at all, no
+ * abstract socket or process of others (Linux 6.12), no device (6.10)
+ * @tcp:	false: no TCP socket is bound or connected either (6.7)
+ * @signals:	permit signals: the kernel counts as ours the one by which our
+ *		end takes a child along (PR_SET_PDEATHSIG)
+ *
+ * Of the calling thread; after isolate_final().
+ */
+void isolate_landlock(bool tcp, bool signals);
+
+/* Who makes system calls, and what for */
+#define ISOLATE_PASST		1U
+#define ISOLATE_PASTA		2U
+#define ISOLATE_NS_THREAD	4U	/* makes sockets in the namespace */
+#define ISOLATE_LOG_FILE	8U	/* with one of the first two */
+
+/*
+ * isolate_syscalls() - Leave only the system calls needed from now on
+ * @who:	set of the above
+ *
+ * Others fail with EPERM (arguments that are not permitted) or ENOSYS, so that
+ * a library's idea ends no connection; those that only an exploit would make
+ * end the process. Of the calling thread; the last step.
+ */
+void isolate_syscalls(unsigned who);
+
+/* isolate_refused() - The name of a system call refused for the first time
+ * since it was asked, or NULL: there is none (more) */
+const char *isolate_refused(void);
 
 #endif /* ISOLATION_H */

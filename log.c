@@ -62,6 +62,8 @@ static struct {
 	bool patient;			/* with it */
 	enum log_level level;
 	bool quiet;			/* nothing to standard error */
+	pid_t pid;
+	char title[LOG_FILE_TITLE_MAX];	/* of a log file, but for the number */
 	struct timespec start;
 } logger = { .ident = "passt", .fd = -1, .level = LOG_LVL_INFO };
 
@@ -74,6 +76,7 @@ void log_open(const char *ident)
 	logger.level = LOG_LVL_INFO;
 	logger.quiet = false;
 	logger.patient = true;
+	logger.pid = getpid();
 	clock_gettime(CLOCK_MONOTONIC, &logger.start);
 
 	if (logger.fd >= 0)
@@ -99,6 +102,13 @@ static void clean(char *text, size_t len)
 	}
 }
 
+/* How the file begins, as long as this process writes it */
+static void full_title(char *title)
+{
+	(void)snprintf(title, LOG_FILE_TITLE_MAX, "%.*s (%d)",
+		       LOG_FILE_TITLE_MAX - 16, logger.title, (int)logger.pid);
+}
+
 int log_open_file(const char *path, uint64_t limit, const char *version)
 {
 	char title[LOG_FILE_TITLE_MAX], exe[PATH_MAX];
@@ -106,10 +116,10 @@ int log_open_file(const char *path, uint64_t limit, const char *version)
 	int rc;
 
 	n = readlink("/proc/self/exe", exe, sizeof(exe));
-	(void)snprintf(title, sizeof(title), "%.16s %.64s: %.*s (%d)",
-		       logger.ident, version, (int)MAX(n, 0), exe,
-		       (int)getpid());
-	clean(title, strlen(title));
+	(void)snprintf(logger.title, sizeof(logger.title), "%.16s %.64s: %.*s",
+		       logger.ident, version, (int)MAX(n, 0), exe);
+	clean(logger.title, strlen(logger.title));
+	full_title(title);
 	rc = log_file_open(path, limit, title);
 	if (rc)
 		return rc;
@@ -118,6 +128,15 @@ int log_open_file(const char *path, uint64_t limit, const char *version)
 		close(logger.fd);
 	logger.fd = -1;
 	return 0;
+}
+
+void log_process(pid_t pid)
+{
+	char title[LOG_FILE_TITLE_MAX];
+
+	logger.pid = pid;
+	full_title(title);
+	log_file_title(title);
 }
 
 void log_set_level(enum log_level lvl)
@@ -197,7 +216,7 @@ static void emit(enum log_level lvl, const char *line, size_t len)
 		 * newline stays away */
 		n = snprintf(out, sizeof(out), "<%d>%.16s[%d]: ",
 			     LOG_DAEMON | priority[lvl], logger.ident,
-			     (int)getpid());
+			     (int)logger.pid);
 		memcpy(out + n, line, len - 1);
 		send_syslog(out, (size_t)n + len - 1);
 	}

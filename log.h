@@ -26,11 +26,14 @@ void log_open(const char *ident);
  * @limit:	bytes it may have, at least log_file_min() (log_file.h)
  * @version:	for the header
  *
- * To be called by the process that goes on, whose ID stands in the header, and
- * before the file system is out of reach. log_file_begin() empties it once
- * it is certain that it is ours. Return: 0 or -errno
+ * To be called before the file system is out of reach. log_file_begin() empties
+ * it once it is certain that it is ours. Return: 0 or -errno
  */
 int log_open_file(const char *path, uint64_t limit, const char *version);
+
+/* log_process() - We are process @pid for those who read the log, not the one
+ * that called log_open() */
+void log_process(pid_t pid);
 
 /* log_set_level() - Show messages up to @lvl; DEBUG and above also switch the
  * system log (not a log file) off, and on standard error prefix lines with the

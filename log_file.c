@@ -216,6 +216,34 @@ int log_file_begin(void)
 	return 0;
 }
 
+void log_file_title(const char *title)
+{
+	char buf[LOG_FILE_PIECE], head[HEADER_MAX];
+	const char *rest;
+	size_t len;
+	ssize_t n;
+
+	if (!log_file_on())
+		return;
+	(void)str_copy(file.title, sizeof(file.title), title);
+	len = header(head, NULL);
+	if (!file.regular) {
+		(void)!write(file.fd, head, len);
+		return;
+	}
+	if (!file.begun)
+		return;
+	n = get(0, buf);
+	rest = n > 0 && n < LOG_FILE_PIECE ? memchr(buf, '\n', (size_t)n) :
+					     NULL;
+	if (!rest)
+		return;
+	n -= ++rest - buf;
+	if (put(0, head, len) || put(len, rest, (size_t)n) ||
+	    ftruncate(file.fd, (off_t)len + n))
+		(void)start_over(NULL);
+}
+
 bool log_file_on(void)
 {
 	return file.fd >= 0;

@@ -37,6 +37,10 @@ int log_file_open(const char *path, uint64_t limit, const char *title);
  * before that are among those that go */
 int log_file_begin(void);
 
+/* log_file_title() - Another first line, while the file has few: else it comes
+ * when some are cut. To what is not a regular file it is just written */
+void log_file_title(const char *title);
+
 /* log_file_on() - Whether a file is open */
 bool log_file_on(void);
 

@@ -16,7 +16,6 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/signalfd.h>
-#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -74,6 +73,7 @@ static struct {
 	bool		waiting;	/* one could not be accepted */
 	unsigned	unflushed;	/* turns that held frames back */
 	bool		udp_first;	/* the last time, with room for few */
+	pid_t		pid;		/* ours, as others see it */
 	int		ready_fd;	/* tells the waiting parent; -1 */
 	int		null_fd;	/* /dev/null, opened while it is there */
 	bool		end;
@@ -312,6 +312,15 @@ static void flush(int events)
 	tap_flush();
 }
 
+/* It was not made, the program goes on, but somebody should know */
+static void report_refused(void)
+{
+	const char *name;
+
+	while ((name = isolate_refused()))
+		warn("System call %s was refused: please report this", name);
+}
+
 static void turn(void)
 {
 	struct ev_event ev[EVENTS_MAX];
@@ -340,6 +349,7 @@ static void turn(void)
 		run(FLOW_LATER);
 	flush(n);
 	flow_reap();
+	report_refused();
 	if (tap_lost() || (self.waiting && !self.served)) {
 		guest_gone();
 		/* For one that could not be accepted for want of descriptors,
@@ -354,7 +364,7 @@ static void turn(void)
 /* To the background: the parent stays until we are ready, and fails if we do */
 static void daemon_fork(void)
 {
-	int pipefd[2], status;
+	int pipefd[2];
 	char c = '\0';
 	pid_t pid;
 
@@ -372,14 +382,11 @@ static void daemon_fork(void)
 		return;
 	}
 
+	/* It tells, and goes on; or it ends, having said why */
 	close(pipefd[1]);
 	while (read(pipefd[0], &c, 1) < 0 && errno == EINTR)
 		;
-	/* It told, and goes on; it may be another user's by now, whom we could
-	 * not even signal. Or else it has ended, or is about to */
-	if (waitpid(pid, &status, c == 'r' ? WNOHANG : 0) != pid)
-		_exit(c == 'r' ? 0 : 1);
-	_exit(WIFEXITED(status) && !WEXITSTATUS(status) ? 0 : 1);
+	_exit(c == 'r' ? 0 : 1);
 }
 
 static void log_file(const struct conf *c)
@@ -422,7 +429,7 @@ static void pid_file_write(void)
 
 	if (self.pid_fd < 0)
 		return;
-	n = snprintf(text, sizeof(text), "%i\n", (int)getpid());
+	n = snprintf(text, sizeof(text), "%i\n", (int)self.pid);
 	if (write_all(self.pid_fd, text, (size_t)n))
 		die_perror("Cannot write PID file %s", self.conf.pid_file);
 	close(self.pid_fd);
@@ -496,7 +503,9 @@ static void open_stream(void)
 	watch(self.listen_fd, EV_TAP_LISTEN, EPOLLIN | EPOLLET);
 }
 
-static void signals_init(void)
+/* Those that tell us to leave: in the background all that usually end a
+ * process, as none of them would end the first one of a PID namespace */
+static void signals_init(bool background)
 {
 	sigset_t set;
 
@@ -504,12 +513,28 @@ static void signals_init(void)
 	sigemptyset(&set);
 	sigaddset(&set, SIGTERM);
 	sigaddset(&set, SIGQUIT);
+	if (background) {
+		sigaddset(&set, SIGINT);
+		sigaddset(&set, SIGHUP);
+	}
 	if (sigprocmask(SIG_BLOCK, &set, NULL))
 		die_perror("Cannot block signals");
 	self.signal_fd = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
 	if (self.signal_fd < 0)
 		die_perror("Cannot make a signal descriptor");
 	watch(self.signal_fd, EV_SIGNAL, EPOLLIN);
+}
+
+/* In the background, nobody else's process is there for us to see. A terminal
+ * has to be able to stop and end one that is in the foreground */
+static void leave_processes(const struct conf *c)
+{
+	if (c->foreground)
+		return;
+	self.pid = isolate_pids();
+	log_process(self.pid);
+	close(self.signal_fd);
+	signals_init(true);
 }
 
 /* Mirror the template's neighbours, except where the guest knows somebody else
@@ -587,7 +612,28 @@ static int isolate_in_ns(void *conf)
 
 	isolate_final(c->fwd.rules[FWD_TCP_NS].mode == RULES_AUTO ||
 		      c->fwd.rules[FWD_UDP_NS].mode == RULES_AUTO);
+	isolate_landlock(c->tcp, c->mode == MODE_PASTA && pasta_spawned());
+	isolate_syscalls(ISOLATE_NS_THREAD);
 	return 0;
+}
+
+/* The last of what we could still do but need not */
+static void shut(const struct conf *c, unsigned who)
+{
+	isolate_final(false);
+	isolate_landlock(c->tcp, c->mode == MODE_PASTA && pasta_spawned());
+	isolate_syscalls(who | (*c->log_file ? ISOLATE_LOG_FILE : 0));
+}
+
+/* In the background, the terminal is somebody else's; what can go wrong now is
+ * still said there */
+static void detach(void)
+{
+	if (self.ready_fd < 0)
+		return;
+	setsid();
+	dup2(self.null_fd, STDIN_FILENO);
+	dup2(self.null_fd, STDOUT_FILENO);
 }
 
 /* What the environment waits for: from here on all works */
@@ -596,11 +642,8 @@ static void tell_ready(void)
 	pid_file_write();
 	if (self.ready_fd < 0)
 		return;
-	setsid();
-	dup2(self.null_fd, STDIN_FILENO);
-	dup2(self.null_fd, STDOUT_FILENO);
 	if (self.conf.level < LOG_LVL_DEBUG) {
-		dup2(self.null_fd, STDERR_FILENO);
+		dup3(self.null_fd, STDERR_FILENO, 0);
 		log_to_stderr(false);
 	}
 	close(self.null_fd);
@@ -634,7 +677,7 @@ static void prepare(struct conf *c)
 	csum_init();
 	siphash_init(0);
 	ev_init();
-	signals_init();
+	signals_init(false);
 	sock_init(c->template_ifi[GUEST_V6], c->freebind);
 	sock_multicast_if(c->template_ifi[GUEST_V4], c->template_ifi[GUEST_V6]);
 	sock_outbound_if(c->fwd.net[GUEST_V4].outbound_if,
@@ -658,19 +701,21 @@ static void start_pasta(struct conf *c)
 	watch(pasta_watch_fd(), EV_PASTA, EPOLLIN);
 	if (scan_wanted())
 		scan_init();
+	leave_processes(c);
 	conf_print(c);
 
 	pasta_go();
-	isolate_mounts(false);
+	isolate_mounts();
 	ns_stays = stay_in_ns(c);
 	pasta_check_exec();
+	if (ns_stays)
+		ns_call(isolate_in_ns, c);
+	detach();
+	shut(c, ISOLATE_PASTA);
 	tell_ready();
 	/* The terminal is the command's from here on */
 	if (pasta_spawned() && c->level < LOG_LVL_DEBUG)
 		log_to_stderr(false);
-	if (ns_stays)
-		ns_call(isolate_in_ns, c);
-	isolate_final(false);
 	if (!c->fwd.no_tap)
 		announce();
 }
@@ -680,11 +725,13 @@ static void start_passt(const struct conf *c)
 {
 	modules_init(c);
 	open_stream();
-	conf_print(c);
 	isolate_userns();
-	isolate_mounts(false);
+	leave_processes(c);
+	conf_print(c);
+	isolate_mounts();
+	detach();
+	shut(c, ISOLATE_PASST);
 	tell_ready();
-	isolate_final(false);
 	if (c->fd >= 0) {
 		guest_came(c->fd);
 		/* There will be no other */
@@ -713,6 +760,8 @@ int main(int argc, char **argv)
 	/* Before any descriptor or child that a fork would not carry over */
 	if (!c->foreground)
 		daemon_fork();
+	self.pid = getpid();
+	log_process(self.pid);
 
 	/* With the caller's rights: files the user named. The log first, so
 	 * that errors are in it, those of ports as well, but not emptied before

@@ -281,7 +281,9 @@ static void watch_pid(pid_t pid)
 
 static bool entry_there(void)
 {
-	return !faccessat(pasta.dir, pasta.entry, F_OK, AT_SYMLINK_NOFOLLOW) ||
+	struct stat st;
+
+	return !fstatat(pasta.dir, pasta.entry, &st, AT_SYMLINK_NOFOLLOW) ||
 	       (errno != ENOENT && errno != ESRCH && errno != ENOTDIR);
 }
 

@@ -18,6 +18,7 @@
 #include <netinet/tcp.h>
 #include <netinet/udp.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -84,6 +85,15 @@ static int bind_dev(int fd, const char *ifname)
 	if (setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, ifname, len))
 		return -errno;
 	return 0;
+}
+
+/* Not if_nametoindex(), which makes a socket of its own for it; 0: none */
+static unsigned if_index(int fd, const char *ifname)
+{
+	struct ifreq r = { .ifr_ifindex = 0 };
+
+	(void)str_copy(r.ifr_name, sizeof(r.ifr_name), ifname);
+	return ioctl(fd, SIOCGIFINDEX, &r) ? 0 : (unsigned)r.ifr_ifindex;
 }
 
 static int bind_to(int fd, int family, const union addr *a, in_port_t port,
@@ -481,7 +491,7 @@ int sock_udp_member(const union addr *group, in_port_t port)
 	set_int(fd, SOL_UDP, UDP_GRO, 0);
 	only_own_groups(fd, v4);
 	if (*ifname) {
-		ifindex = if_nametoindex(ifname);
+		ifindex = if_index(fd, ifname);
 		if (!ifindex)
 			return fail(fd, -ENODEV);
 	}
@@ -608,7 +618,7 @@ int sock_listen(uint8_t proto, const struct fwd_rule *rule, in_port_t port,
 		ret = bind_dev(fd, rule->ifname);
 		if (ret)
 			return fail(fd, ret);
-		scope = if_nametoindex(rule->ifname);
+		scope = if_index(fd, rule->ifname);
 	}
 
 	a = wild ? addr_any(family == AF_INET) : rule->addr;

@@ -106,7 +106,7 @@ static void take_spare(void)
 {
 	if (state.has_spare)
 		return;
-	state.spare = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	state.spare = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	state.has_spare = state.spare >= 0;
 }
 

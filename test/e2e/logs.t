@@ -414,11 +414,13 @@ def starting(mode):
         ok(p.poll() is None, f"{mode}: the parent waits until it is ready")
         with open(fifo) as f:
             text = f.read()
-        ok(p.wait(10) == 0 and text == f"{child}\n" and alive(child),
+        daemon = int(text)
+        ok(p.wait(10) == 0 and text == f"{daemon}\n" and
+           comm(daemon).startswith(mode[:3]),
            f"{mode}: then leaves, and the daemon's process ID is told",
            repr(text))
-        os.kill(child, signal.SIGTERM)
-        wait_for("end", lambda: not alive(child))
+        os.kill(daemon, signal.SIGTERM)
+        wait_for("end", lambda: not alive(daemon))
     for sig in signal.SIGTERM, signal.SIGKILL:
         with case("given up"):
             for f in file, sock:
@@ -427,8 +429,8 @@ def starting(mode):
             p, child = begin()
             stop(p, sig)
             with open(fifo) as f:
-                f.read()
-            wait_for("end", lambda: not alive(child), 5)
+                daemon = int(f.read())
+            wait_for("end", lambda: not alive(daemon), 5)
             ok("is gone" in read(file), f"{mode}: a start ended by "
                f"{sig.name} leaves no daemon", read(file))
     stop(ns, signal.SIGKILL)
