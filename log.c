@@ -99,25 +99,21 @@ static void clean(char *text, size_t len)
 	}
 }
 
-int log_open_file(const char *path, uint64_t limit, const char *version)
+void log_open_file(int fd, uint64_t limit, const char *version)
 {
 	char title[LOG_FILE_TITLE_MAX], exe[PATH_MAX];
 	ssize_t n;
-	int rc;
 
 	n = readlink("/proc/self/exe", exe, sizeof(exe));
 	(void)snprintf(title, sizeof(title), "%.16s %.64s: %.*s (%d)",
 		       logger.ident, version, (int)MAX(n, 0), exe,
 		       (int)getpid());
 	clean(title, strlen(title));
-	rc = log_file_open(path, limit, title);
-	if (rc)
-		return rc;
+	log_file_open(fd, limit, title);
 
 	if (logger.fd >= 0)
 		close(logger.fd);
 	logger.fd = -1;
-	return 0;
 }
 
 void log_set_level(enum log_level lvl)

@@ -23,14 +23,15 @@ void log_open(const char *ident);
 
 /*
  * log_open_file() - Write to a file, below a header, instead of the system log
+ * @fd:		open for reading and writing, ours from here on
  * @limit:	bytes it may have, at least log_file_min() (log_file.h)
  * @version:	for the header
  *
  * To be called by the process that goes on, whose ID stands in the header, and
  * before the file system is out of reach. log_file_begin() empties it once
- * it is certain that it is ours. Return: 0 or -errno
+ * it is certain that it is ours.
  */
-int log_open_file(const char *path, uint64_t limit, const char *version);
+void log_open_file(int fd, uint64_t limit, const char *version);
 
 /* log_set_level() - Show messages up to @lvl; DEBUG and above also switch the
  * system log (not a log file) off, and on standard error prefix lines with the

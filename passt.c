@@ -25,6 +25,7 @@
 #include "csum.h"
 #include "dhcpv6.h"
 #include "ev.h"
+#include "file.h"
 #include "flow.h"
 #include "frag.h"
 #include "fwd.h"
@@ -74,6 +75,7 @@ static struct {
 	bool		waiting;	/* one could not be accepted */
 	unsigned	unflushed;	/* turns that held frames back */
 	bool		udp_first;	/* the last time, with room for few */
+	uid_t		uid, uid_inside;	/* on the host, in our userns */
 	int		ready_fd;	/* tells the waiting parent; -1 */
 	int		null_fd;	/* /dev/null, opened while it is there */
 	bool		end;
@@ -123,10 +125,20 @@ static void guest_came(int fd)
 	announce();
 }
 
+/* In a user namespace of our own, we know one number only */
+static void tell_peer(const char *what, const struct ucred *peer)
+{
+	if (peer->uid == self.uid_inside)
+		info("%s, process %i of user %u", what, (int)peer->pid,
+		     (unsigned)self.uid);
+	else
+		info("%s, process %i of another user", what, (int)peer->pid);
+}
+
 /* One at a time; but who hung up is not in the way of the next one */
 static void client_ready(union ev_ref ref, uint32_t mask)
 {
-	pid_t pid;
+	struct ucred peer;
 	int fd;
 
 	(void)ref;
@@ -134,15 +146,15 @@ static void client_ready(union ev_ref ref, uint32_t mask)
 	/* First, so that its descriptor is free for the next one */
 	if (!tap_stream_serving())
 		guest_gone();
-	while ((fd = usock_accept(self.listen_fd, &pid)) >= 0) {
+	while ((fd = usock_accept(self.listen_fd, &peer)) >= 0) {
 		if (!tap_stream_serving())
 			guest_gone();
 		if (self.end || self.served) {
-			info("Refused a second guest, process %i", (int)pid);
+			tell_peer("Refused a second guest", &peer);
 			close(fd);
 			continue;
 		}
-		info("A guest has connected, process %i", (int)pid);
+		tell_peer("A guest has connected", &peer);
 		guest_came(fd);
 	}
 	self.waiting = fd != -EAGAIN;
@@ -384,15 +396,16 @@ static void daemon_fork(void)
 
 static void log_file(const struct conf *c)
 {
-	int rc;
+	const char *why;
+	int fd;
 
 	if (!*c->log_file)
 		return;
-	rc = log_open_file(c->log_file, c->log_size, conf_version());
-	if (rc) {
-		errno = -rc;
-		die_perror("Cannot open log file %s", c->log_file);
-	}
+	/* A FIFO opened for both directions needs no reader, now or later */
+	fd = file_open(c->log_file, O_RDWR | O_NONBLOCK, &why);
+	if (fd < 0)
+		die("Cannot open log file %s: %s", c->log_file, why);
+	log_open_file(fd, c->log_size, conf_version());
 }
 
 static void log_begin(const struct conf *c)
@@ -407,12 +420,13 @@ static void log_begin(const struct conf *c)
 
 static void pid_file_open(const char *path)
 {
+	const char *why;
+
 	if (!*path)
 		return;
-	self.pid_fd = open(path, O_CREAT | O_TRUNC | O_WRONLY | O_CLOEXEC |
-			   O_NOFOLLOW, 0600);
+	self.pid_fd = file_open(path, O_WRONLY | O_TRUNC | O_NOFOLLOW, &why);
 	if (self.pid_fd < 0)
-		die_perror("Cannot open PID file %s", path);
+		die("Cannot open PID file %s: %s", path, why);
 }
 
 static void pid_file_write(void)
@@ -681,7 +695,9 @@ static void start_passt(const struct conf *c)
 	modules_init(c);
 	open_stream();
 	conf_print(c);
+	self.uid = geteuid();
 	isolate_userns();
+	self.uid_inside = geteuid();
 	isolate_mounts(false);
 	tell_ready();
 	isolate_final(false);
@@ -718,6 +734,7 @@ int main(int argc, char **argv)
 	 * that errors are in it, those of ports as well, but not emptied before
 	 * we know that no other instance runs with all the same files; and
 	 * whoever sees the PID file can connect already */
+	file_init(c->runas_set, c->uid);
 	log_file(c);
 	conf_ports(c, argc, argv);
 	if (c->mode == MODE_PASST && c->fd < 0)
