@@ -221,6 +221,24 @@ class Services:
             s.setblocking(False)
             self.all.append((a, s))
 
+    def member(self, pid, a, port, dev):
+        """One that hears group @a on the interface @dev, and nothing else."""
+        v = 6 if ":" in a else 4
+        s = socket_in(pid, v, socket.SOCK_DGRAM)
+        s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        n = int(ip(pid, f"link show {dev}").stdout.split(":")[0])
+        if v == 4:
+            s.setsockopt(socket.SOL_IP, 49, 0)              # MULTICAST_ALL
+            s.setsockopt(socket.SOL_IP, socket.IP_ADD_MEMBERSHIP,
+                         addr(a) + struct.pack("4si", bytes(4), n))
+        else:
+            s.setsockopt(socket.IPPROTO_IPV6, 29, 0)        # the same
+            s.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_JOIN_GROUP,
+                         addr(a) + struct.pack("i", n))
+        s.bind((a, port) if v == 4 else (a, port, 0, n))
+        s.setblocking(False)
+        self.all.append((f"{a} on {dev}", s))
+
     def visits(self):
         """(address of the service, of the client) of all since then."""
         out = []
@@ -285,6 +303,7 @@ class Raw:
         self.end.close()
 
 
+GROUPS = {4: "224.0.0.251", 6: "ff02::fb"}
 AT = [(a, p) for a, p in itertools.product(
     ("127.0.0.1", "127.0.0.53", "::1"), (LO, MDNS, 53, 853))] + \
     [(a, ALL) for a in ANY.values()]
@@ -297,13 +316,18 @@ def both(opt, a):
     return opt, a[4], opt, a[6]
 
 
+def outside(a):
+    """Is the service at @a one that the guest must not reach?"""
+    return a not in ANY.values() and not a.endswith("eth0")
+
+
 def blame(guest, table, cap, services, ports):
     """Which of the frames it was, each by itself."""
     out = []
     for name, f in table:
         guest.pour([f])
         got = cap.leaks(ports) + [x for x in services.visits()
-                                  if x[0] not in ANY.values()]
+                                  if outside(x[0])]
         if got:
             out.append(f"{name}: {got}")
         if len(out) > 9:
@@ -317,22 +341,28 @@ def outward(name, daemon, guest, ports=()):
     with case(name), daemon as d, guest(d) as g, Services(topo.host, AT) as s, \
             Capture(topo.host, "lo") as cap:
         for v in 4, 6:
+            for dev in "lo", "eth0":
+                s.member(topo.host, GROUPS[v], MDNS, dev)
             table = list(frames(v))
             g.pour([f for _, f in table])
             time.sleep(0.1)
             leaks, visits = cap.leaks(ports), set(s.visits())
-            inner = [x for x in visits if x[0] not in ANY.values()]
-            good = not leaks and (not inner or bool(ports))
+            inner = [x for x in visits if outside(x[0])]
+            good = not leaks and (not inner or bool(ports)) and \
+                not [x for x in inner if "on lo" in x[0]]
             ok(good, f"{name}, v{v}: no packet to or from loopback, of "
                f"{len(table)} frames", not good and "\n".join(
                    [f"{leaks[:9]} {inner}"] +
                    blame(g, table, cap, s, ports)))
             ok(not [x for x in visits if is_lo(addr(x[1])) and
-                    x[0] in ANY.values()],
+                    not outside(x[0])],
                f"{name}, v{v}: nobody at loopback is a client of services at "
                "any address", visits)
             ok({SECOND[v]} <= {x[1] for x in visits},
                f"{name}, v{v}: ... which do have clients", visits)
+            ok({f"{GROUPS[v]} on eth0"} <= {x[0] for x in visits},
+               f"{name}, v{v}: and members of a group hear the guest, on the "
+               "link only", visits)
         ok(d.proc.poll() is None, f"{name}: still running", d.text())
 
 
