@@ -62,6 +62,7 @@
 #include "usock.h"
 
 #define EVENTS_MAX	64
+#define GUESTS_MAX	16	/* looked at per turn; all but one are refused */
 #define RUN_BUDGET	64U	/* flows of a list per turn */
 #define LATER_MAX	64	/* that wait for a moment of rest */
 #define HELD_MIN	2U	/* frames held back that may wait for others */
@@ -73,6 +74,8 @@ static struct {
 	int		listen_fd;	/* where guests connect, or -1 */
 	bool		served;		/* one has connected */
 	bool		waiting;	/* one could not be accepted */
+	bool		more;		/* there may be others */
+	unsigned long	refused;	/* when that was last told */
 	unsigned	unflushed;	/* turns that held frames back */
 	bool		udp_first;	/* the last time, with room for few */
 	uid_t		uid, uid_inside;	/* on the host, in our userns */
@@ -139,25 +142,31 @@ static void tell_peer(const char *what, const struct ucred *peer)
 static void client_ready(union ev_ref ref, uint32_t mask)
 {
 	struct ucred peer;
-	int fd;
+	int fd = 0, n;
 
 	(void)ref;
 	(void)mask;
 	/* First, so that its descriptor is free for the next one */
 	if (!tap_stream_serving())
 		guest_gone();
-	while ((fd = usock_accept(self.listen_fd, &peer)) >= 0) {
+	for (n = 0; n < GUESTS_MAX; n++) {
+		fd = usock_accept(self.listen_fd, &peer);
+		if (fd < 0)
+			break;
 		if (!tap_stream_serving())
 			guest_gone();
 		if (self.end || self.served) {
-			tell_peer("Refused a second guest", &peer);
+			/* Anybody who may connect could fill the log */
+			if (log_ratelimit(&self.refused, 1))
+				tell_peer("Refused a second guest", &peer);
 			close(fd);
 			continue;
 		}
 		tell_peer("A guest has connected", &peer);
 		guest_came(fd);
 	}
-	self.waiting = fd != -EAGAIN;
+	self.more = fd >= 0;
+	self.waiting = fd < 0 && fd != -EAGAIN;
 }
 
 static void tap_ready(union ev_ref ref, uint32_t mask)
@@ -333,7 +342,7 @@ static void turn(void)
 	int n;
 
 	later = flow_listed(FLOW_LATER);
-	busy = later || self.unflushed || tap_backlog() ||
+	busy = later || self.unflushed || self.more || tap_backlog() ||
 	       (flow_listed(FLOW_RUN) && tap_room());
 	n = ev_wait(ev, EVENTS_MAX, busy ? 0 : timer_next_ms());
 	clock_update();
@@ -356,9 +365,10 @@ static void turn(void)
 		guest_gone();
 		/* For one that could not be accepted for want of descriptors,
 		 * of which no event will tell us again */
-		if (self.listen_fd >= 0)
-			client_ready((union ev_ref){ .u64 = 0 }, EPOLLIN);
+		self.more = self.listen_fd >= 0;
 	}
+	if (self.more)
+		client_ready((union ev_ref){ .u64 = 0 }, EPOLLIN);
 }
 
 /* -------------------------------------------------------------- start */
