@@ -12,7 +12,8 @@
  * file (log_file.c) takes the place of the system log.
  *
  * A message is one line, whatever names or words from outside are in it:
- * control characters, with which they could forge another, are replaced.
+ * control characters, with which they could forge another or talk to a
+ * terminal, are replaced, those of ISO 6429 in UTF-8 (C2 80 to C2 9F) as well.
  *
  * errno is left as it was, so a message never disturbs the error handling
  * around it.
@@ -91,11 +92,15 @@ void log_open(const char *ident)
 
 static void clean(char *text, size_t len)
 {
+	bool c1 = false;		/* begun by the last byte? */
 	size_t i;
 
 	for (i = 0; i < len; i++) {
-		if (iscntrl((unsigned char)text[i]))
+		unsigned char c = (unsigned char)text[i];
+
+		if (iscntrl(c) || (c1 && c >= 0x80 && c < 0xa0))
 			text[i] = '?';
+		c1 = c == 0xc2;
 	}
 }
 

@@ -285,7 +285,8 @@ static void test_file(void)
 	log_to_stderr(false);
 	EXPECT(log_shown(LOG_LVL_INFO) && !log_shown(LOG_LVL_DEBUG));
 	errno = EPERM;
-	warn_perror("not\nERROR: %s", "\033[2J\x7f\t\xc3\xa4");
+	warn_perror("not\nERROR: %s", "\033[2J\x7f\t\xc3\xa4"
+		    "\xc2\x9b" "2J\xc2\xa9\xc2\xc2\x80");
 	log_set_level(LOG_LVL_DEBUG);
 	EXPECT(log_shown(LOG_LVL_DEBUG) && !log_shown(LOG_LVL_TRACE));
 	debug("D");
@@ -300,7 +301,8 @@ static void test_file(void)
 
 	snprintf(want, sizeof(want), "pasta 1.?2: %s (%d)\nT: ERROR:   E1\n"
 		 "T: WARNING: W2\nT: info:    I\n"
-		 "T: WARNING: not?ERROR: ?[2J??\xc3\xa4: %s\n"
+		 "T: WARNING: not?ERROR: ?[2J??\xc3\xa4\xc2?2J\xc2\xa9\xc2\xc2?"
+		 ": %s\n"
 		 "T:          D\nT: ERROR:   \n", exe, (int)getpid(),
 		 strerror(EPERM));
 	EXPECT_STR(filed(path), want);
