@@ -310,6 +310,8 @@ AT = [(a, p) for a, p in itertools.product(
 CLOSED = "--no-map-gw", "--map-host-loopback", "none"
 NONE = "-t", "none", "-u", "none"
 NO_NS = "-T", "none", "-U", "none"
+PUBLISH = [w for o in ("-t", "-u") for w in
+           (o, f"{PUB}:{INSIDE},{PUB + 1}:{INSIDE + 1}")]
 
 
 def both(opt, a):
@@ -449,6 +451,73 @@ def inward(name, daemon, asked=()):
         ok(d.proc.poll() is None, f"{name}: still running", d.text())
 
 
+# --- ports of the host, in common with others ---
+
+def sharing(v, port, addr=None, kind=socket.SOCK_DGRAM):
+    """Somebody else's socket on the host, as willing to share as can be."""
+    s = socket_in(topo.host, v, kind)
+    for opt in socket.SO_REUSEADDR, socket.SO_REUSEPORT:
+        s.setsockopt(socket.SOL_SOCKET, opt, 1)
+    s.bind((addr or ANY[v], port))
+    if kind == socket.SOCK_STREAM:
+        s.listen()
+    s.settimeout(3)
+    return s
+
+
+def shares(v, port, kind=socket.SOCK_DGRAM):
+    """Addresses by which another user gets at @port of ours."""
+    out = []
+    for a in ANY[v], HOST[v]:
+        try:
+            sharing(v, port, a, kind).close()
+            out.append(a)
+        except OSError:
+            pass
+    return out
+
+
+def stolen(name, daemon):
+    """Whoever else is on the host must not take UDP ports of ours, by which he
+    would get what is sent to the guest; nor the guest those of others."""
+    with case(name), daemon as d:
+        for v in 4, 6:
+            with socket_in(d.guest, v, socket.SOCK_DGRAM) as g, \
+                    socket_in(topo.remote, v, socket.SOCK_DGRAM) as r:
+                r.bind((REMOTE[v], 0))
+                to = r.getsockname()[:2]
+                got = shares(v, PUB) + shares(v, PUB, socket.SOCK_STREAM)
+                ok(not got, f"{name}, v{v}: a published port is ours", got)
+
+                g.sendto(b"a flow", to)
+                port = r.recvfrom(99)[1][1]
+                got = shares(v, port)
+                ok(not got and port == g.getsockname()[1],
+                   f"{name}, v{v}: and so is the port of a flow", got)
+                g.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
+                g.sendto(b"a search", (GROUPS[v], 1900) if v == 4 else
+                         (GROUPS[v], 1900, 0, int(ip(
+                             d.guest, "link show eth0").stdout.split(":")[0])))
+                g.sendto(b"behind", to)
+                r.recv(99)
+                got = shares(v, port)
+                ok(not got, f"{name}, v{v}: with a search from it, too", got)
+
+            with sharing(v, 7777) as service, \
+                    socket_in(d.guest, v, socket.SOCK_DGRAM) as g, \
+                    socket_in(topo.remote, v, socket.SOCK_DGRAM) as r:
+                r.bind((REMOTE[v], 0))
+                g.bind((HOST[v], 7777))
+                g.sendto(b"mine", r.getsockname()[:2])
+                peer = r.recvfrom(99)[1]
+                r.sendto(b"to the guest", peer)
+                r.sendto(b"to the host", (HOST[v], 7777))
+                ok(peer[1] != 7777 and g.recv(99) == b"to the guest" and
+                   service.recv(99) == b"to the host",
+                   f"{name}, v{v}: the guest has no part in the port of a "
+                   "service of the host", peer)
+
+
 @contextlib.contextmanager
 def machine(*opts):
     """A passt whose guest has a kernel."""
@@ -462,13 +531,12 @@ outward("passt, --map-guest-addr", topo.passt(
 outward("passt, --dns-forward", topo.passt(
     *NONE, *CLOSED, *both("--dns-forward", DNSF)), Scripted, (53, 853))
 mapped("passt", topo.passt(*NONE), Scripted)
+stolen("passt", machine(*PUBLISH))
 outward("pasta", topo.pasta(*NONE, *NO_NS, *CLOSED), Raw)
 outward("pasta, --dns-forward", topo.pasta(
     *NONE, *NO_NS, *CLOSED, *both("--dns-forward", DNSF),
     *both("--map-guest-addr", MGA)), Raw, (53, 853))
 mapped("pasta", topo.pasta(*NONE, *NO_NS), Raw)
-PUBLISH = [w for o in ("-t", "-u") for w in
-           (o, f"{PUB}:{INSIDE},{PUB + 1}:{INSIDE + 1}")]
 inward("passt, published", machine(*PUBLISH))
 inward("passt, published, closed", machine(*PUBLISH, *CLOSED))
 inward("pasta, published", topo.pasta(*PUBLISH))
@@ -480,4 +548,5 @@ inward("pasta, --no-splice, closed", topo.pasta(*PUBLISH, "--no-splice",
 inward("pasta, --host-lo-to-ns-lo", topo.pasta(
     *PUBLISH, "--host-lo-to-ns-lo"),
     {("127.0.0.1", "127.0.0.1"), ("::1", "::1")})
+stolen("pasta", topo.pasta(*PUBLISH))
 done()
