@@ -133,7 +133,6 @@ static int take(struct walk *w)
 {
 	size_t skip = strspn(w->rest, "/"), len = strcspn(w->rest + skip, "/");
 	const char *next = w->rest + skip + len;
-
 	int rc = 0;
 
 	/* Those between parts have gone with the part before */
@@ -182,14 +181,16 @@ static int step(struct walk *w, bool links)
  * it is no link then, but perhaps one of /proc. Return: 0, or -errno */
 static int walk(struct walk *w, const char *path, bool links)
 {
-	int rc;
+	int rc = 0;
 
 	*w = (struct walk){ .dir = -1 };
 	if (!str_copy(w->rest, sizeof(w->rest), path))
 		return fail(w, ENAMETOOLONG, NULL);
 	if (*path && path[strlen(path) - 1] == '/')
 		return fail(w, EISDIR, NULL);
-	rc = go_to(w, open(".", O_PATH | O_DIRECTORY | O_CLOEXEC));
+	/* Where we are may be closed to us, and then is of no concern */
+	if (*path != '/')
+		rc = go_to(w, open(".", O_PATH | O_DIRECTORY | O_CLOEXEC));
 	while (!rc)
 		rc = step(w, links);
 	return MIN(rc, 0);

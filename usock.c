@@ -112,6 +112,8 @@ static int take(int fd, const struct sockaddr_un *sa, const char **why)
 	else if (e == EBUSY)
 		*why = "what is left of another user's socket cannot be "
 		       "removed";
+	else if (e == ESTALE)
+		*why = "somebody has exchanged its directory";
 	else
 		*why = strerror(e);
 	return e;

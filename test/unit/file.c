@@ -279,6 +279,11 @@ static void as_user(void)
 		refused("open/hislink", ELOOP, false);
 		refused("open/closed", EACCES, true);
 		refused("cannot", EACCES, true);
+		/* Where we are is of no concern to a path from the root */
+		EXPECT(!mkdir("open/shut", 0700) && !chdir("open/shut") &&
+		       !chmod(".", 0));
+		refused("x", EACCES, true);
+		opens("/dev/null");
 		_exit(check_st()->failed != failed);
 	}
 	EXPECT(wait(&rc) > 0 && !rc);
