@@ -442,6 +442,7 @@ static const struct sys_rule rules[] = {
 	SET(P | N, SOL_SOCKET, SO_OOBINLINE),
 	SET(P | N, SOL_SOCKET, SO_KEEPALIVE),
 	SET(P | N | T, SOL_SOCKET, SO_REUSEADDR),
+	SET(P | N | T, SOL_SOCKET, SO_REUSEPORT),
 	SET(P | N | T, SOL_SOCKET, SO_RCVBUF),
 	SET(P, SOL_SOCKET, SO_SNDBUF),		/* of a guest that comes */
 	SET(P | N, SOL_SOCKET, SO_BROADCAST),

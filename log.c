@@ -12,7 +12,8 @@
  * file (log_file.c) takes the place of the system log.
  *
  * A message is one line, whatever names or words from outside are in it:
- * control characters, with which they could forge another, are replaced.
+ * control characters, with which they could forge another or talk to a
+ * terminal, are replaced, those of ISO 6429 in UTF-8 (C2 80 to C2 9F) as well.
  *
  * errno is left as it was, so a message never disturbs the error handling
  * around it.
@@ -94,11 +95,15 @@ void log_open(const char *ident)
 
 static void clean(char *text, size_t len)
 {
+	bool c1 = false;		/* begun by the last byte? */
 	size_t i;
 
 	for (i = 0; i < len; i++) {
-		if (iscntrl((unsigned char)text[i]))
+		unsigned char c = (unsigned char)text[i];
+
+		if (iscntrl(c) || (c1 && c >= 0x80 && c < 0xa0))
 			text[i] = '?';
+		c1 = c == 0xc2;
 	}
 }
 
@@ -109,25 +114,21 @@ static void full_title(char *title)
 		       LOG_FILE_TITLE_MAX - 16, logger.title, (int)logger.pid);
 }
 
-int log_open_file(const char *path, uint64_t limit, const char *version)
+void log_open_file(int fd, uint64_t limit, const char *version)
 {
 	char title[LOG_FILE_TITLE_MAX], exe[PATH_MAX];
 	ssize_t n;
-	int rc;
 
 	n = readlink("/proc/self/exe", exe, sizeof(exe));
 	(void)snprintf(logger.title, sizeof(logger.title), "%.16s %.64s: %.*s",
 		       logger.ident, version, (int)MAX(n, 0), exe);
 	clean(logger.title, strlen(logger.title));
 	full_title(title);
-	rc = log_file_open(path, limit, title);
-	if (rc)
-		return rc;
+	log_file_open(fd, limit, title);
 
 	if (logger.fd >= 0)
 		close(logger.fd);
 	logger.fd = -1;
-	return 0;
 }
 
 void log_process(pid_t pid)

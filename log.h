@@ -23,13 +23,14 @@ void log_open(const char *ident);
 
 /*
  * log_open_file() - Write to a file, below a header, instead of the system log
+ * @fd:		open for reading and writing, ours from here on
  * @limit:	bytes it may have, at least log_file_min() (log_file.h)
  * @version:	for the header
  *
  * To be called before the file system is out of reach. log_file_begin() empties
- * it once it is certain that it is ours. Return: 0 or -errno
+ * it once it is certain that it is ours.
  */
-int log_open_file(const char *path, uint64_t limit, const char *version);
+void log_open_file(int fd, uint64_t limit, const char *version);
 
 /* log_process() - We are process @pid for those who read the log, not the one
  * that called log_open() */

@@ -169,27 +169,15 @@ static uint64_t make_room(uint64_t end, size_t len, const char *when)
 	return end - cut;
 }
 
-int log_file_open(const char *path, uint64_t limit, const char *title)
+void log_file_open(int fd, uint64_t limit, const char *title)
 {
 	struct statfs fs;
 	struct stat st;
-	int fd, rc;
-
-	/* A FIFO opened for both directions needs no reader, now or later */
-	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NONBLOCK,
-		  0600);
-	if (fd < 0)
-		return -errno;
-	if (fstat(fd, &st)) {
-		rc = -errno;
-		close(fd);
-		return rc;
-	}
 
 	if (file.fd >= 0)
 		close(file.fd);
 	file.fd = fd;
-	file.regular = S_ISREG(st.st_mode);
+	file.regular = !fstat(fd, &st) && S_ISREG(st.st_mode);
 	file.begun = false;
 	file.limit = limit;
 	file.block = !fstatfs(fd, &fs) && fs.f_bsize > 0 ?
@@ -201,7 +189,6 @@ int log_file_open(const char *path, uint64_t limit, const char *title)
 
 		(void)!write(fd, buf, header(buf, NULL));
 	}
-	return 0;
 }
 
 int log_file_begin(void)

@@ -21,17 +21,16 @@
 uint64_t log_file_min(void);
 
 /*
- * log_file_open() - Create (mode 0600) or open a file
+ * log_file_open() - Have lines written to a file, in place of the one before
+ * @fd:		open for reading and writing, and ours from here on; what might
+ *		not take a line at once (a FIFO) is not to wait for it
  * @limit:	bytes it may have, at least log_file_min()
  * @title:	first line, up to LOG_FILE_TITLE_MAX - 1 characters
  *
- * Symbolic links are followed. What is not a regular file (a FIFO, a terminal,
- * /dev/null) is neither emptied nor limited, and not waited for either.
- *
- * Return: 0, or -errno if it cannot be opened for reading and writing; a file
- * open before then stays
+ * What is not a regular file (a FIFO, a terminal, /dev/null) is neither emptied
+ * nor limited.
  */
-int log_file_open(const char *path, uint64_t limit, const char *title);
+void log_file_open(int fd, uint64_t limit, const char *title);
 
 /* log_file_begin() - Empty it, and write the header; 0 or -errno. Lines from
  * before that are among those that go */

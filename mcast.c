@@ -81,10 +81,10 @@ static const struct {
 	uint32_t	v4, v6;
 	in_port_t	port;
 } service[] = {
-	{ 0xe00000fb,	0xfb,		5353 },	/* mDNS: RFC 6762 3 */
-	{ 0xe00000fc,	0x10003,	5355 },	/* LLMNR: RFC 4795 2 */
-	{ 0xeffffffa,	0xc,		1900 },	/* SSDP: UPnP 2.0 1.3 */
-	{ 0xeffffffa,	0xc,		3702 },	/* WS-Discovery 1.1 3.1.1 */
+	{ 0xe00000fb,	0xfb,		SOCK_PORT_MDNS },
+	{ 0xe00000fc,	0x10003,	SOCK_PORT_LLMNR },
+	{ 0xeffffffa,	0xc,		SOCK_PORT_SSDP },
+	{ 0xeffffffa,	0xc,		SOCK_PORT_WSD },
 };
 
 static bool is_service(const union addr *a, unsigned i)

@@ -24,6 +24,7 @@
 #include "csum.h"
 #include "dhcpv6.h"
 #include "ev.h"
+#include "file.h"
 #include "flow.h"
 #include "frag.h"
 #include "fwd.h"
@@ -60,6 +61,7 @@
 #include "usock.h"
 
 #define EVENTS_MAX	64
+#define GUESTS_MAX	16	/* looked at per turn; all but one are refused */
 #define RUN_BUDGET	64U	/* flows of a list per turn */
 #define LATER_MAX	64	/* that wait for a moment of rest */
 #define HELD_MIN	2U	/* frames held back that may wait for others */
@@ -71,9 +73,12 @@ static struct {
 	int		listen_fd;	/* where guests connect, or -1 */
 	bool		served;		/* one has connected */
 	bool		waiting;	/* one could not be accepted */
+	bool		more;		/* there may be others */
+	unsigned long	refused;	/* when that was last told */
 	unsigned	unflushed;	/* turns that held frames back */
 	bool		udp_first;	/* the last time, with room for few */
 	pid_t		pid;		/* ours, as others see it */
+	uid_t		uid, uid_inside;	/* on the host, in our userns */
 	int		ready_fd;	/* tells the waiting parent; -1 */
 	int		null_fd;	/* /dev/null, opened while it is there */
 	bool		end;
@@ -123,29 +128,49 @@ static void guest_came(int fd)
 	announce();
 }
 
+/* In namespaces of our own, the only user that has a number is ours, and in the
+ * background no process has */
+static void tell_peer(const char *what, const struct ucred *peer)
+{
+	char who[32] = "a process";
+
+	if (peer->pid)
+		(void)snprintf(who, sizeof(who), "process %i", (int)peer->pid);
+	if (peer->uid == self.uid_inside)
+		info("%s, %s of user %u", what, who, (unsigned)self.uid);
+	else
+		info("%s, %s of another user", what, who);
+}
+
 /* One at a time; but who hung up is not in the way of the next one */
 static void client_ready(union ev_ref ref, uint32_t mask)
 {
-	pid_t pid;
-	int fd;
+	struct ucred peer;
+	int fd = 0, n;
 
 	(void)ref;
 	(void)mask;
 	/* First, so that its descriptor is free for the next one */
 	if (!tap_stream_serving())
 		guest_gone();
-	while ((fd = usock_accept(self.listen_fd, &pid)) >= 0) {
+	for (n = 0; n < GUESTS_MAX; n++) {
+		fd = usock_accept(self.listen_fd, &peer);
+		if (fd < 0)
+			break;
 		if (!tap_stream_serving())
 			guest_gone();
 		if (self.end || self.served) {
-			info("Refused a second guest, process %i", (int)pid);
+			/* Anybody who may connect could fill the log */
+			if (log_ratelimit(&self.refused, 1))
+				tell_peer("Refused a second guest", &peer);
 			close(fd);
 			continue;
 		}
-		info("A guest has connected, process %i", (int)pid);
+		tell_peer("A guest has connected", &peer);
 		guest_came(fd);
 	}
-	self.waiting = fd != -EAGAIN;
+	self.more = fd >= 0;
+	self.waiting = fd < 0 && fd != -EAGAIN;
 }
 
 static void tap_ready(union ev_ref ref, uint32_t mask)
@@ -330,7 +355,7 @@ static void turn(void)
 	int n;
 
 	later = flow_listed(FLOW_LATER);
-	busy = later || self.unflushed || tap_backlog() ||
+	busy = later || self.unflushed || self.more || tap_backlog() ||
 	       (flow_listed(FLOW_RUN) && tap_room());
 	n = ev_wait(ev, EVENTS_MAX, busy ? 0 : timer_next_ms());
 	clock_update();
@@ -354,9 +379,10 @@ static void turn(void)
 		guest_gone();
 		/* For one that could not be accepted for want of descriptors,
 		 * of which no event will tell us again */
-		if (self.listen_fd >= 0)
-			client_ready((union ev_ref){ .u64 = 0 }, EPOLLIN);
+		self.more = self.listen_fd >= 0;
 	}
+	if (self.more)
+		client_ready((union ev_ref){ .u64 = 0 }, EPOLLIN);
 }
 
 /* -------------------------------------------------------------- start */
@@ -391,15 +417,16 @@ static void daemon_fork(void)
 
 static void log_file(const struct conf *c)
 {
-	int rc;
+	const char *why;
+	int fd;
 
 	if (!*c->log_file)
 		return;
-	rc = log_open_file(c->log_file, c->log_size, conf_version());
-	if (rc) {
-		errno = -rc;
-		die_perror("Cannot open log file %s", c->log_file);
-	}
+	/* A FIFO opened for both directions needs no reader, now or later */
+	fd = file_open(c->log_file, O_RDWR | O_NONBLOCK, &why);
+	if (fd < 0)
+		die("Cannot open log file %s: %s", c->log_file, why);
+	log_open_file(fd, c->log_size, conf_version());
 }
 
 static void log_begin(const struct conf *c)
@@ -414,12 +441,13 @@ static void log_begin(const struct conf *c)
 
 static void pid_file_open(const char *path)
 {
+	const char *why;
+
 	if (!*path)
 		return;
-	self.pid_fd = open(path, O_CREAT | O_TRUNC | O_WRONLY | O_CLOEXEC |
-			   O_NOFOLLOW, 0600);
+	self.pid_fd = file_open(path, O_WRONLY | O_TRUNC | O_NOFOLLOW, &why);
 	if (self.pid_fd < 0)
-		die_perror("Cannot open PID file %s", path);
+		die("Cannot open PID file %s: %s", path, why);
 }
 
 static void pid_file_write(void)
@@ -725,7 +753,9 @@ static void start_passt(const struct conf *c)
 {
 	modules_init(c);
 	open_stream();
+	self.uid = geteuid();
 	isolate_userns();
+	self.uid_inside = geteuid();
 	leave_processes(c);
 	conf_print(c);
 	isolate_mounts();
@@ -767,6 +797,7 @@ int main(int argc, char **argv)
 	 * that errors are in it, those of ports as well, but not emptied before
 	 * we know that no other instance runs with all the same files; and
 	 * whoever sees the PID file can connect already */
+	file_init(c->runas_set, c->uid);
 	log_file(c);
 	conf_ports(c, argc, argv);
 	if (c->mode == MODE_PASST && c->fd < 0)

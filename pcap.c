@@ -24,6 +24,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "file.h"
 #include "log.h"
 #include "util.h"
 
@@ -114,13 +115,14 @@ void pcap_open(const char *path)
 		.snaplen = PCAP_SNAPLEN,
 		.linktype = PCAP_ETHERNET,
 	};
+	const char *why;
 	int fd;
 
 	pcap_flush();
 
-	fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	fd = file_open(path, O_WRONLY | O_TRUNC, &why);
 	if (fd < 0) {
-		warn_perror("cannot capture into %s", path);
+		warn("cannot capture into %s: %s", path, why);
 		return;
 	}
 

@@ -110,7 +110,8 @@ static void put_ns(struct writer *w)
 
 /* --------------------------------------------------------------- the socket */
 
-enum verdict { ANSWERS, ABSENT, REFUSED, RESET, SILENT, STRANGE, FAILED };
+enum verdict { ANSWERS, ABSENT, REFUSED, RESET, SILENT, STRANGE, FOREIGN,
+	       FAILED };
 
 static const char *const verdict_text[] = {
 	[REFUSED]	= "nobody serves it",
@@ -200,11 +201,25 @@ static enum verdict listen_for_any(int fd)
 	return SILENT;
 }
 
-/* attempt() - Connect once; @fd is set if somebody answers */
-static enum verdict attempt(const char *path, int *fd)
+/* is_foreign() - Does another user, but root, listen there? */
+static bool is_foreign(int s, uid_t *uid)
+{
+	struct ucred peer;
+	socklen_t len = sizeof(peer);
+
+	*uid = (uid_t)-1;
+	if (!getsockopt(s, SOL_SOCKET, SO_PEERCRED, &peer, &len))
+		*uid = peer.uid;
+	return *uid && *uid != geteuid();
+}
+
+/* attempt() - Connect once; @fd is set if somebody answers, who is another user
+ * with @foreign, and is none without it */
+static enum verdict attempt(const char *path, bool foreign, int *fd)
 {
 	struct sockaddr_un sa = { .sun_family = AF_UNIX };
 	enum verdict v;
+	uid_t uid;
 	int s, e;
 
 	(void)str_copy(sa.sun_path, sizeof(sa.sun_path), path);
@@ -214,8 +229,13 @@ static enum verdict attempt(const char *path, int *fd)
 	send_timeout(s, ANSWER_MS);
 	if (connect(s, (const struct sockaddr *)&sa, sizeof(sa)))
 		v = of_errno();
+	else if (is_foreign(s, &uid) != foreign)
+		v = foreign ? ABSENT : FOREIGN;
 	else if ((v = ask(s)) == ANSWERS)
 		v = listen_for_any(s);
+	if (v == ANSWERS && foreign)
+		warn("%s is served by another user, number %u, who sees and "
+		     "makes all traffic", path, (unsigned)uid);
 	if (v == ANSWERS) {
 		send_timeout(s, 0);	/* the socket's, so it would be QEMU's */
 		*fd = s;
@@ -229,33 +249,40 @@ static enum verdict attempt(const char *path, int *fd)
 
 /* A guest that has just gone, or has asked for something only, may be in the
  * way for a moment */
-static enum verdict attempts(const char *path, int *fd)
+static enum verdict attempts(const char *path, bool foreign, int *fd)
 {
-	enum verdict v = attempt(path, fd);
+	enum verdict v = attempt(path, foreign, fd);
 	unsigned i;
 
 	for (i = 0; v == RESET && i < RESETS; i++) {
 		sleep_ms(RESET_MS);
-		v = attempt(path, fd);
+		v = attempt(path, foreign, fd);
 	}
 	return v;
 }
 
-/* find_passt() - Connected to the first one that answers, or die */
+/* find_passt() - Connected to the first one that answers, or die. Anybody may
+ * make sockets of these names, so those of other users are the last to try */
 static int find_passt(void)
 {
 	char path[sizeof(SOCKET_PATH) + 8], why[128] = "";
+	bool others = false;
 	enum verdict v;
-	unsigned i;
+	unsigned i, n;
 	int fd = -1;
 
 	csum_init();
-	for (i = 1; i <= SOCKETS; i++) {
+	for (n = 0; n < (others ? 2 : 1) * SOCKETS; n++) {
+		i = n % SOCKETS + 1;
 		(void)snprintf(path, sizeof(path), SOCKET_PATH, i);
-		v = attempts(path, &fd);
+		v = attempts(path, n >= SOCKETS, &fd);
 		if (v == ANSWERS) {
 			info("Connected to %s", path);
 			return fd;
+		}
+		if (v == FOREIGN) {
+			others = true;
+			continue;
 		}
 		/* The first one is the one that was meant, most likely */
 		if (v != ABSENT && !*why)

@@ -260,12 +260,51 @@ int sock_udp_open(bool v4)
 	if (fd < 0)
 		return fd;
 
-	/* Flows of one guest port to several peers share the port here */
-	set_int(fd, SOL_SOCKET, SO_REUSEADDR, 1);
 	if (family == AF_INET6)
 		set_int(fd, SOL_IPV6, IPV6_V6ONLY, 1);
 	udp_options(fd, family);
 	return fd;
+}
+
+/* share() - Have other sockets bind to @port as well: ours, or anybody's */
+static void share(int fd, in_port_t port)
+{
+	set_int(fd, SOL_SOCKET, SO_REUSEPORT, 1);
+	switch (port) {
+	case SOCK_PORT_SSDP:
+	case SOCK_PORT_WSD:
+	case SOCK_PORT_MDNS:
+	case SOCK_PORT_LLMNR:
+		set_int(fd, SOL_SOCKET, SO_REUSEADDR, 1);
+	}
+}
+
+/*
+ * bind_shared() - Bind to a port that other sockets of ours may have as well:
+ * flows of one guest port to several peers, or the listener that it is
+ * published by
+ *
+ * Ours, that is: of the same user. With SO_REUSEADDR anybody on this host could
+ * have it too, with a closer match, and be given what is meant for the guest;
+ * and the guest could take part in ports of services of the host. That is so by
+ * design for some ports of groups, and remains so. The option is set before
+ * bind() only if need be, as the kernel would make a group of sockets for each
+ * one.
+ */
+static int bind_shared(int fd, int family, const union addr *a, in_port_t port,
+		       unsigned scope)
+{
+	int ret = bind_to(fd, family, a, port, scope);
+
+	share(fd, port);
+	return ret == -EADDRINUSE ? bind_to(fd, family, a, port, scope) : ret;
+}
+
+/* share_no_more() - Before any free port will do: one that nobody has */
+static void share_no_more(int fd)
+{
+	set_int(fd, SOL_SOCKET, SO_REUSEPORT, 0);
+	set_int(fd, SOL_SOCKET, SO_REUSEADDR, 0);
 }
 
 /* is_self() - Is the peer of side @s the very address that a socket gets for
@@ -295,10 +334,12 @@ int sock_udp_start(int fd, const struct side *s)
 		port = 0;
 
 	src = source_of(s, &wild);
-	ret = bind_to(fd, family, &src, port, host.ifindex);
+	ret = bind_shared(fd, family, &src, port, host.ifindex);
 	/* EACCES: a privileged port, which the guest may have but not we */
-	if (ret == -EADDRINUSE || ret == -EACCES)
+	if (ret == -EADDRINUSE || ret == -EACCES) {
+		share_no_more(fd);
 		ret = wild ? 0 : bind_to(fd, family, &src, 0, host.ifindex);
+	}
 	if (ret)
 		return ret;
 
@@ -358,9 +399,14 @@ static int bind_open(int fd, const struct side *s)
 	bool service = s->ours_port == s->peer_port, wild;
 	union addr src = source_of(s, &wild);
 
-	set_int(fd, SOL_SOCKET, SO_REUSEADDR, !service);
-	ret = bind_to(fd, family, &src, s->ours_port, host.ifindex);
-	set_int(fd, SOL_SOCKET, SO_REUSEADDR, 1);
+	if (service) {
+		ret = bind_to(fd, family, &src, s->ours_port, host.ifindex);
+		set_int(fd, SOL_SOCKET, SO_REUSEADDR, 1);
+		set_int(fd, SOL_SOCKET, SO_REUSEPORT, 1);
+	} else {
+		ret = bind_shared(fd, family, &src, s->ours_port,
+				  host.ifindex);
+	}
 	if (ret == -EADDRINUSE && service) {
 		ret = bind_to(fd, family, &s->peer, s->ours_port,
 			      host.multicast_if[family == AF_INET6]);
@@ -370,8 +416,10 @@ static int bind_open(int fd, const struct side *s)
 				   &(struct in6_pktinfo){ .ipi6_addr = src.in6 },
 				   sizeof(struct in6_pktinfo));
 	}
-	if (ret == -EADDRINUSE || ret == -EACCES)
+	if (ret == -EADDRINUSE || ret == -EACCES) {
+		share_no_more(fd);
 		ret = bind_to(fd, family, &src, 0, host.ifindex);
+	}
 	return ret;
 }
 
@@ -490,6 +538,9 @@ int sock_udp_member(const union addr *group, in_port_t port)
 		return fd;
 	set_int(fd, SOL_UDP, UDP_GRO, 0);
 	only_own_groups(fd, v4);
+	/* Everybody's, and with each of our own sockets at the port */
+	set_int(fd, SOL_SOCKET, SO_REUSEADDR, 1);
+	set_int(fd, SOL_SOCKET, SO_REUSEPORT, 1);
 	if (*ifname) {
 		ifindex = if_index(fd, ifname);
 		if (!ifindex)
@@ -631,7 +682,7 @@ int sock_listen(uint8_t proto, const struct fwd_rule *rule, in_port_t port,
 	/* Only now: a second program that wants the port must fail to bind it,
 	 * but flows that the guest starts from this port should keep it */
 	if (proto == IPPROTO_UDP)
-		set_int(fd, SOL_SOCKET, SO_REUSEADDR, 1);
+		share(fd, port);
 	return fd;
 }
 

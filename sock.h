@@ -15,6 +15,14 @@
 #include "ev.h"
 #include "fwd.h"
 
+/* Where groups are served, by several programs of a host at once */
+enum sock_port {
+	SOCK_PORT_SSDP	= 1900,		/* UPnP 2.0 1.3 */
+	SOCK_PORT_WSD	= 3702,		/* WS-Discovery 1.1 3.1.1 */
+	SOCK_PORT_MDNS	= 5353,		/* RFC 6762 3 */
+	SOCK_PORT_LLMNR	= 5355,		/* RFC 4795 2 */
+};
+
 struct sock_features {
 	bool tcp_peek_off;	/* SO_PEEK_OFF on TCP (Linux 6.9) */
 	bool udp_gso, udp_gro;	/* UDP_SEGMENT, UDP_GRO */

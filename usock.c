@@ -19,6 +19,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "file.h"
 #include "log.h"
 
 #define DEFAULT_PATH	"/tmp/passt_%u.socket"
@@ -69,33 +70,72 @@ static int in_use(const struct sockaddr_un *sa)
 	return e;
 }
 
-/* take() - Bind @fd to @sa, over a leftover; 0 or errno */
-static int take(int fd, const struct sockaddr_un *sa)
+/* take_at() - Bind @fd to @sa, which is @name in @dir, over a leftover; 0 or
+ * errno, EBUSY for a leftover that is not ours to remove */
+static int take_at(int fd, const struct sockaddr_un *sa, int dir,
+		   const char *name)
 {
+	struct stat here, there;
 	int e = in_use(sa);
 
 	if (e)
 		return e;
-	(void)unlink(sa->sun_path);		/* if not, bind() tells why */
-	return bind(fd, (const struct sockaddr *)sa, sizeof(*sa)) ? errno : 0;
+	/* In the very directory: should somebody exchange it, nothing in
+	 * another one goes */
+	if (!fstatat(dir, name, &there, AT_SYMLINK_NOFOLLOW) &&
+	    S_ISSOCK(there.st_mode) && unlinkat(dir, name, 0))
+		return errno == EPERM ? EBUSY : errno;
+	if (bind(fd, (const struct sockaddr *)sa, sizeof(*sa)))
+		return errno;
+	if (fstatat(dir, name, &there, AT_SYMLINK_NOFOLLOW) ||
+	    lstat(sa->sun_path, &here) || here.st_ino != there.st_ino ||
+	    here.st_dev != there.st_dev)
+		return ESTALE;
+	return 0;
+}
+
+/* take() - The same; *@why: of those errors that errno has no text for */
+static int take(int fd, const struct sockaddr_un *sa, const char **why)
+{
+	char name[NAME_MAX + 1];
+	int dir, e;
+
+	dir = file_parent(sa->sun_path, name, why);
+	if (dir < 0)
+		return -dir;
+	e = take_at(fd, sa, dir, name);
+	close(dir);
+	if (e == EADDRINUSE)
+		*why = "in use: another process serves it";
+	else if (e == ENOTSOCK)
+		*why = "there is a file of that name that is no socket";
+	else if (e == EBUSY)
+		*why = "what is left of another user's socket cannot be "
+		       "removed";
+	else if (e == ESTALE)
+		*why = "somebody has exchanged its directory";
+	else
+		*why = strerror(e);
+	return e;
 }
 
 static void take_default(int fd, char path[static USOCK_PATH_LEN])
 {
 	struct sockaddr_un sa;
+	const char *why;
 	unsigned i;
 	int e;
 
 	for (i = 1; i <= DEFAULT_MAX; i++) {
 		snprintf(path, USOCK_PATH_LEN, DEFAULT_PATH, i);
 		sa = address(path);
-		e = take(fd, &sa);
+		e = take(fd, &sa, &why);
 		if (!e)
 			return;
-		if (e == EADDRINUSE || e == ENOTSOCK)
+		if (e == EADDRINUSE || e == ENOTSOCK || e == EBUSY)
 			continue;
-		errno = e;			/* it would be for all */
-		die_perror("Cannot bind socket %s", path);
+		/* It would be for all */
+		die("Cannot bind socket %s: %s", path, why);
 	}
 	die("All of " DEFAULT_PATH " to " DEFAULT_PATH " are in use: give another path with --socket",
 	    1, DEFAULT_MAX);
@@ -118,16 +158,10 @@ int usock_listen(char path[static USOCK_PATH_LEN])
 		take_default(fd, path);
 	} else {
 		struct sockaddr_un sa = address(path);
+		const char *why;
 
-		errno = take(fd, &sa);
-		if (errno == EADDRINUSE)
-			die("Socket %s is in use: another process serves it",
-			    path);
-		if (errno == ENOTSOCK)
-			die("Socket %s: there is a file of that name that is no socket",
-			    path);
-		if (errno)
-			die_perror("Cannot bind socket %s", path);
+		if (take(fd, &sa, &why))
+			die("Cannot bind socket %s: %s", path, why);
 	}
 	if (listen(fd, BACKLOG))
 		die_perror("Cannot listen on socket %s", path);
@@ -135,11 +169,10 @@ int usock_listen(char path[static USOCK_PATH_LEN])
 	return fd;
 }
 
-int usock_accept(int listen_fd, pid_t *pid)
+int usock_accept(int listen_fd, struct ucred *peer)
 {
 	const int flags = SOCK_NONBLOCK | SOCK_CLOEXEC;
-	struct ucred cred;
-	socklen_t len = sizeof(cred);
+	socklen_t len = sizeof(*peer);
 	int fd, e;
 
 	take_spare();
@@ -157,9 +190,8 @@ int usock_accept(int listen_fd, pid_t *pid)
 		take_spare();
 		return -e;
 	}
-	*pid = 0;
-	if (!getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &len))
-		*pid = cred.pid;
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, peer, &len))
+		*peer = (struct ucred){ .uid = (uid_t)-1, .gid = (gid_t)-1 };
 	return fd;
 }
 

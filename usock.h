@@ -6,7 +6,7 @@
 #ifndef USOCK_H
 #define USOCK_H
 
-#include <sys/types.h>
+#include <sys/socket.h>
 #include <sys/un.h>
 
 #define USOCK_PATH_LEN	sizeof(((struct sockaddr_un *)0)->sun_path)
@@ -23,8 +23,8 @@
 int usock_listen(char path[static USOCK_PATH_LEN]);
 
 /* usock_accept() - The next connection, non-blocking, or -errno
- * @pid:	of who connected, 0 if the kernel does not tell */
-int usock_accept(int listen_fd, pid_t *pid);
+ * @peer:	who connected; process 0 and user -1 if the kernel does not tell */
+int usock_accept(int listen_fd, struct ucred *peer);
 
 /*
  * usock_inherited() - Take descriptor @fd over: any connected stream socket

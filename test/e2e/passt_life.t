@@ -305,6 +305,30 @@ def second():
             ok(c.served(6), "after it has gone, the next one is served")
 
 
+def hammered():
+    """By others who connect and are refused, as fast as they can: the guest is
+    served, and the log is not filled."""
+    def hammer(path):
+        end = time.monotonic() + 1.5
+        while time.monotonic() < end:
+            with socket.socket(socket.AF_UNIX) as s:
+                s.connect(path)
+
+    with case("hammered"), Passt(topo, [], quiet=False) as p, client(p) as c:
+        c.served(1)
+        t = time.monotonic()
+        others = [Forked(hammer, p.sock) for _ in range(3)]
+        served = 0
+        while not all(o.ended() for o in others):
+            served += c.served(served % 200)
+        for o in others:
+            o.result()
+        t = time.monotonic() - t
+        told = p.text().count("second")
+        ok(served > 100, "refused ones do not hold up the guest", served)
+        ok(1 <= told <= t + 2, "... and are told of once a second", told)
+
+
 def one_off():
     for opt in "-1", "--one-off":
         with case(opt), Passt(topo, [opt]) as p:
@@ -531,6 +555,6 @@ def deaf():
 
 topo = Topo()
 for f in (given_path, default_path, permissions, background, as_root,
-          failures, second, one_off, inherited, reconnects, misbehaving, deaf):
+          failures, second, hammered, one_off, inherited, reconnects, misbehaving, deaf):
     f()
 done()

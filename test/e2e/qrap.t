@@ -158,13 +158,15 @@ class Server:
     """Number @n; calls @f with each connection, counted in .times, until it
     returns true. Nobody sees it before it listens."""
 
-    def __init__(self, n, f, backlog=100):
+    def __init__(self, n, f, backlog=100, uid=0):
         self.times, self.f = 0, f
         self.s = socket.socket(socket.AF_UNIX)
         path = place.socket(n)
         self.s.bind(path + ".new")
         os.chmod(path + ".new", 0o777)
+        os.seteuid(uid)             # what the client is told
         self.s.listen(backlog)
+        os.seteuid(0)
         os.rename(path + ".new", path)
         self.path, self.kept = path, []
         self.thread = threading.Thread(target=self.loop, daemon=True)
@@ -322,6 +324,34 @@ def questions():
         ok((s & 0xffff) + (s >> 16) == 0xffff, "... with its checksum")
         wait_for("end", lambda: len(got) > 1)
         ok(got[1] == b"", "... and nothing else", got[1])
+
+
+def whose():
+    """Anybody may make these names; so a socket of one's own, or root's, comes
+    first, and that of somebody else is not taken silently."""
+    got = {}
+
+    def note_it(n):
+        def serve(c, times):
+            c.settimeout(5)
+            if c.recv(1):           # was asked anything
+                got[n] = True
+                answer(c)
+        return serve
+    with case("whose"), Server(1, note_it(1), uid=54321):
+        for uid in 0, UID:
+            with Server(2, note_it(2), uid=uid):
+                r = place.run(place.qrap, "-S")
+                ok(r.returncode == 0 and r.stderr == CONNECTED % 2 and
+                   got == {2: True},
+                   f"another user's is passed over for one of user {uid}",
+                   f"{r.stderr} {got}")
+            got.clear()
+        r = place.run(place.qrap, "-S")
+        ok(r.returncode == 0 and got == {1: True} and re.fullmatch(
+            ".*passt_1.socket.* another user.* 54321.*\n" + CONNECTED % 1,
+            r.stderr), "with no other one, it is taken, and that is told",
+           f"{r.stderr} {got}")
 
 
 def none():
@@ -684,6 +714,7 @@ try:
     busy()
     place.clear()
     questions()
+    whose()
     none()
     others()
     after_resets()

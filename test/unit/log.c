@@ -9,6 +9,7 @@
 #include "log.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -272,20 +273,20 @@ static void test_file(void)
 	snprintf(logd.sun_path, sizeof(logd.sun_path), "%s/syslog", dir);
 	EXPECT_EQ(bind(fd, (const struct sockaddr *)&logd, sizeof(logd)), 0);
 	log_open("pasta");
-	EXPECT_EQ(log_open_file("/no/such/dir/log", 1 << 20, "v"), -ENOENT);
 	info("still to the system log");
 	EXPECT(strstr(received(fd), "still to the system log"));
 	take();
 
 	snprintf(path, sizeof(path), "%s/file", dir);
-	EXPECT_EQ(log_open_file(path, 1 << 20, "1.\n2"), 0);
+	log_open_file(open(path, O_RDWR | O_CREAT, 0600), 1 << 20, "1.\n2");
 	say_all();
 	EXPECT_STR(take(), "E1\nW2\nI\n");
 	EXPECT_STR(received(fd), "");
 	log_to_stderr(false);
 	EXPECT(log_shown(LOG_LVL_INFO) && !log_shown(LOG_LVL_DEBUG));
 	errno = EPERM;
-	warn_perror("not\nERROR: %s", "\033[2J\x7f\t\xc3\xa4");
+	warn_perror("not\nERROR: %s", "\033[2J\x7f\t\xc3\xa4"
+		    "\xc2\x9b" "2J\xc2\xa9\xc2\xc2\x80");
 	log_set_level(LOG_LVL_DEBUG);
 	EXPECT(log_shown(LOG_LVL_DEBUG) && !log_shown(LOG_LVL_TRACE));
 	debug("D");
@@ -300,7 +301,8 @@ static void test_file(void)
 
 	snprintf(want, sizeof(want), "pasta 1.?2: %s (%d)\nT: ERROR:   E1\n"
 		 "T: WARNING: W2\nT: info:    I\n"
-		 "T: WARNING: not?ERROR: ?[2J??\xc3\xa4: %s\n"
+		 "T: WARNING: not?ERROR: ?[2J??\xc3\xa4\xc2?2J\xc2\xa9\xc2\xc2?"
+		 ": %s\n"
 		 "T:          D\nT: ERROR:   \n", exe, (int)getpid(),
 		 strerror(EPERM));
 	EXPECT_STR(filed(path), want);

@@ -21,6 +21,7 @@
 #include <unistd.h>
 
 #include "check.h"
+#include "file.h"
 #include "util.h"
 
 #define LIMIT		45000U
@@ -199,6 +200,18 @@ static void line(unsigned no, unsigned max, char *when)
 
 /* ------------------------------------------------------- the tests */
 
+/* 0, or why it cannot be opened */
+static int open_log(const char *name, uint64_t limit, const char *title)
+{
+	const char *why;
+	int fd = file_open(name, O_RDWR | O_NONBLOCK, &why);
+
+	if (fd < 0)
+		return fd;
+	log_file_open(fd, limit, title);
+	return 0;
+}
+
 static void open_it(const char *dir, uint64_t limit)
 {
 	int fd;
@@ -210,7 +223,7 @@ static void open_it(const char *dir, uint64_t limit)
 	if (__real_pwrite(fd, "old\n", 4, 0) != 4)
 		abort();
 	close(fd);
-	EXPECT_EQ(log_file_open(path, limit, TITLE), 0);
+	EXPECT_EQ(open_log(path, limit, TITLE), 0);
 	load();
 	EXPECT_STR(content, "old\n");
 	EXPECT_EQ(log_file_begin(), 0);
@@ -362,7 +375,7 @@ static void test_others(void)
 	title[sizeof(title) - 1] = '\0';
 	memset(big, 'x', sizeof(big));
 	for (collapse = REFUSE; collapse <= PLAY; collapse++) {
-		EXPECT_EQ(log_file_open(path, LIMIT, title), 0);
+		EXPECT_EQ(open_log(path, LIMIT, title), 0);
 		EXPECT_EQ(log_file_begin(), 0);
 		for (i = 0; i < 100; i++) {
 			log_file_line("123456789012345678901234567.8901",
@@ -388,12 +401,12 @@ static void test_special(void)
 	EXPECT(mkdtemp(dir));
 	snprintf(path, sizeof(path), "%s/log", dir);
 	snprintf(other, sizeof(other), "%s/link", dir);
-	EXPECT_EQ(log_file_open(dir, LIMIT, TITLE), -EISDIR);
-	EXPECT_EQ(log_file_open("/no/such/log", LIMIT, TITLE), -ENOENT);
+	EXPECT_EQ(open_log(dir, LIMIT, TITLE), -EISDIR);
+	EXPECT_EQ(open_log("/no/such/log", LIMIT, TITLE), -ENOENT);
 
 	umask(0);
 	EXPECT_EQ(symlink("log", other), 0);
-	EXPECT_EQ(log_file_open(other, LIMIT, TITLE), 0);
+	EXPECT_EQ(open_log(other, LIMIT, TITLE), 0);
 	EXPECT(log_file_on());
 	log_file_line("1.0", "info:", "text", 4);
 	load();
@@ -403,11 +416,11 @@ static void test_special(void)
 	unlink(path);
 
 	group("somebody else's, until we begin");
-	EXPECT_EQ(log_file_open(path, LIMIT, TITLE), 0);
+	EXPECT_EQ(open_log(path, LIMIT, TITLE), 0);
 	log_file_line("1.0", "ERROR:", "new", 3);
 	load();
 	EXPECT_STR(content, TITLE "\n1.0: ERROR:   new\n");
-	EXPECT_EQ(log_file_open(path, LIMIT, "second"), 0);
+	EXPECT_EQ(open_log(path, LIMIT, "second"), 0);
 	log_file_line("0.1", "ERROR:", "in use", 6);
 	load();
 	EXPECT_STR(content, TITLE "\n1.0: ERROR:   new\n0.1: ERROR:   in use\n");
@@ -424,7 +437,7 @@ static void test_special(void)
 	/* Nobody reads: lines get lost, we do not wait */
 	EXPECT_EQ(mkfifo(path, 0600), 0);
 	alarm(30);
-	EXPECT_EQ(log_file_open(path, LIMIT, TITLE), 0);
+	EXPECT_EQ(open_log(path, LIMIT, TITLE), 0);
 	EXPECT_EQ(log_file_begin(), 0);
 	fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
 	for (i = 0; i < 20000; i++)
@@ -439,9 +452,9 @@ static void test_special(void)
 	unlink(other);
 	rmdir(dir);
 
-	EXPECT_EQ(log_file_open("/dev/null", LIMIT, TITLE), 0);
+	EXPECT_EQ(open_log("/dev/null", LIMIT, TITLE), 0);
 	log_file_line("1.0", "", "x", 1);
-	EXPECT_EQ(log_file_open("/dev/full", LIMIT, TITLE), 0);
+	EXPECT_EQ(open_log("/dev/full", LIMIT, TITLE), 0);
 	log_file_line("1.0", "", "x", 1);
 }
 
@@ -452,7 +465,7 @@ int main(void)
 	group("before it is open");
 	EXPECT_EQ(log_file_min(), 5 * MAX(8192, sysconf(_SC_PAGESIZE)));
 	EXPECT(!log_file_on());
-	EXPECT_EQ(log_file_open("/no/such/log", LIMIT, TITLE), -ENOENT);
+	EXPECT_EQ(open_log("/no/such/log", LIMIT, TITLE), -ENOENT);
 	EXPECT(!log_file_on());
 	EXPECT_EQ(log_file_begin(), 0);
 	log_file_line("1.0", "info:", "nowhere", 7);
