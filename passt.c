@@ -52,6 +52,7 @@
 #include "tap_stream.h"
 #include "tap_tun.h"
 #include "tcp.h"
+#include "tcp_accept.h"
 #include "tcp_ooo.h"
 #include "tcp_sack.h"
 #include "tcp_splice.h"

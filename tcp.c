@@ -28,7 +28,6 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "fwd_listen.h"
 #include "log.h"
 #include "sock.h"
 #include "tap.h"
@@ -36,19 +35,16 @@
 #include "tcp_open.h"
 #include "tcp_out.h"
 #include "tcp_seg.h"
-#include "tcp_splice.h"
 #include "tcp_win.h"
 
 #define EVENTS		(EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLPRI | EPOLLET)
-#define ACCEPT_BUDGET	32
 #define TIME_WAIT	(400 * MSEC)	/* two of the guest's time-outs */
 #define WAITING_MAX	16384U		/* that have only this to do */
 #define IDLE_MAX	(7200U * 1000)	/* ms without a segment from the guest */
 
 static struct {
-	int		accepts;	/* to try at the next event */
 	unsigned	waiting;	/* flows in TS_TIME_WAIT */
-} run = { .accepts = 1 };
+} run;
 
 static uint32_t now_ms(void)
 {
@@ -340,14 +336,6 @@ static void tcp_syn(const struct pkt *p)
 		arm(f);
 }
 
-/* Of the namespace's own address and port, nobody but we would be found there,
- * who lead out again (fwd.c looks after loopback) */
-static bool leads_back(const struct side *s)
-{
-	return s->pif == PIF_NS && !addr_is_loopback(&s->peer) &&
-	       listen_has(FWD_TCP_NS, s->peer_port);
-}
-
 /* All is said, at most an acknowledgement is missing */
 static bool is_over(const struct tcp_flow *t)
 {
@@ -375,56 +363,25 @@ static void catch_up(union flow *f)
 		tcp_resume(f);
 }
 
-static void accepted(const struct listener *l, int fd,
-		     const union sockaddr_any *sa)
+bool tcp_make_way(const struct side *g)
 {
-	struct side ini = {
-		.ours_port = l->port, .pif = l->pif,
-	};
-	enum fwd_verdict v;
-	const struct side *g;
-	union flow *f, *old;
+	union flow *old = alike(g);
 
-	if (!addr_from_sa(sa, &ini.peer, &ini.peer_port)) {
-		sock_reset(fd);
-		return;
-	}
-	ini.ours = addr_any(addr_is4(&ini.peer));
-	/* Of 127/8 the very address asked for counts, see fwd.c */
-	if (l->pif == PIF_NS)
-		sock_name(fd, &ini.ours);
-	f = flow_open(IPPROTO_TCP, &ini, l->target, &v);
-	if (!f) {
-		sock_reset(fd);
-		return;
-	}
-	g = &f->h.side[1];
-	if (leads_back(g)) {
-		sock_reset(fd);
-		flow_close(f);
-		return;
-	}
-	if (g->pif != PIF_GUEST) {
-		splice_open(f, fd);
-		return;
-	}
-	old = alike(g);
 	if (old && !is_over(&old->tcp)) {
 		catch_up(old);
 		old = alike(g);
 	}
-	if (old && is_over(&old->tcp)) {
-		tcp_send_flags(old, TH_ACK);
-		finish(old);
-		old = NULL;
-	}
-	/* Nobody is there who could listen; or another client, which looks like
-	 * this one to the guest after translation */
-	if (!tap_served() || old) {
-		sock_reset(fd);
-		flow_close(f);
-		return;
-	}
+	if (!old)
+		return true;
+	if (!is_over(&old->tcp))
+		return false;
+	tcp_send_flags(old, TH_ACK);
+	finish(old);
+	return true;
+}
+
+void tcp_invite(union flow *f, int fd)
+{
 	tcp_open(f, 1, fd, TS_SYN_SENT);
 	ev_soon();
 	flow_commit(f, FLOW_TCP, 1U << 1);
@@ -432,35 +389,6 @@ static void accepted(const struct listener *l, int fd,
 	rtt_start(&f->tcp, f->tcp.snd_una);
 	f->tcp.snd_nxt = f->tcp.snd_una + 1;
 	arm(f);
-}
-
-void tcp_accept_ready(union ev_ref ref, uint32_t mask)
-{
-	const struct listener *l = listener_at(ref);
-	int i;
-
-	(void)mask;
-	if (!l)
-		return;
-	listen_spare();			/* in case the last one was lost */
-	for (i = 0; i < run.accepts; i++) {
-		union sockaddr_any sa;
-		socklen_t len = sizeof(sa);
-		int fd = accept4(l->fd, &sa.sa, &len,
-				 SOCK_NONBLOCK | SOCK_CLOEXEC);
-
-		if (fd >= 0) {
-			accepted(l, fd, &sa);
-		} else if (errno == EMFILE || errno == ENFILE) {
-			if (!splice_release())
-				listen_shed(l);
-		} else if (errno == EAGAIN) {
-			break;
-		}
-	}
-	/* Follow the load: one at a time costs no vain call */
-	run.accepts = i < run.accepts ? MAX(i, 1) :
-					MIN(i * 2, ACCEPT_BUDGET);
 }
 
 /* -------------------------------------------------------------- guest -> host */
