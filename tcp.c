@@ -288,6 +288,32 @@ static void connected(union flow *f)
 	arm(f);
 }
 
+/* Is reason @e why a connection cannot be opened none that a network would give?
+ * We are out of something, or nobody answered: then the guest tries again */
+static bool is_silent(int e)
+{
+	return e == EMFILE || e == ENFILE || e == ENOBUFS || e == ENOMEM ||
+	       e == ETIMEDOUT;
+}
+
+/* The host's connect() failed in the end: what the guest's own would have met
+ * with outside. An unreachable host is not one that refuses */
+static void connect_failed(union flow *f, int e)
+{
+	const struct side *s = &f->h.side[0];
+	struct pkt syn = {
+		.src = s->peer, .dst = s->ours,
+		.sport = s->peer_port, .dport = s->ours_port,
+		.tcp.seq = f->tcp.rcv_nxt - 1, .tcp.flags = TH_SYN,
+		.tcp.win = (uint16_t)f->tcp.snd_wnd,
+	};
+
+	if (is_silent(e) || tcp_send_unreach(&syn, e))
+		finish(f);
+	else
+		reset_guest(f);
+}
+
 static void tcp_syn(const struct pkt *p)
 {
 	struct side ini = {
@@ -313,9 +339,7 @@ static void tcp_syn(const struct pkt *p)
 	if (fd < 0) {
 		if (log_shown(LOG_LVL_DEBUG))
 			debug("%s: %s", flow_str(f), strerror(-fd));
-		/* Out of descriptors or memory: silence, the guest tries again */
-		if (fd != -EMFILE && fd != -ENFILE && fd != -ENOBUFS &&
-		    fd != -ENOMEM)
+		if (!is_silent(-fd) && !tcp_send_unreach(p, -fd))
 			tcp_send_rst_for(p);
 		flow_close(f);
 		return;
@@ -683,7 +707,10 @@ void tcp_sock_ready(union ev_ref ref, uint32_t mask)
 
 		if (log_shown(LOG_LVL_DEBUG))
 			debug("%s: %s", flow_str(f), strerror(e));
-		reset_guest(f);
+		if (t->state == TS_CONNECTING)
+			connect_failed(f, e);
+		else
+			reset_guest(f);
 		return;
 	}
 	if (mask & EPOLLPRI)

@@ -153,46 +153,16 @@ static bool translate(const struct sock_extended_err *ee, bool v4,
 	}
 }
 
-/* router() - As whom we report what nobody outside did */
-static const union addr *router(const union addr *dst)
-{
-	enum guest_family f = addr_is4(dst) ? GUEST_V4 : GUEST_V6;
-	const union addr *our = &guest()->net[f].our;
-
-	return addr_is4(our) == addr_is4(dst) && addr_is_unicast(our) ? our :
-									dst;
-}
-
 void udp_refused(const struct pkt *p, int e)
 {
-	bool v4 = addr_is4(&p->dst);
-	uint8_t type = v4 ? ICMP4_UNREACH : ICMP6_UNREACH, code;
-	const union addr *from = router(&p->dst);
-	uint8_t data[UDP_ERROR_DATA];
-	size_t len = MIN(cur_left(&p->data), sizeof(data));
+	const union addr *from = e == ECONNREFUSED ? &p->dst :
+						     send_router(&p->dst);
+	size_t len = MIN(cur_left(&p->data), UDP_ERROR_DATA);
+	uint8_t data[UDP_ERROR_DATA], type, code;
 
-	if (!addr_is_unicast(&p->dst) || !cur_peek(&p->data, data, len))
+	if (!addr_is_unicast(&p->dst) || !cur_peek(&p->data, data, len) ||
+	    !send_unreach_code(e, addr_is4(&p->dst), &type, &code))
 		return;
-
-	switch (e) {		/* RFC 1122 3.2.2.1, RFC 4443 3.1 */
-	case ENETUNREACH:
-		code = 0;
-		break;
-	case EHOSTUNREACH:
-	case EADDRNOTAVAIL:
-		code = v4 ? 1 : 3;
-		break;
-	case EACCES:
-	case EPERM:
-		code = v4 ? 13 : 1;
-		break;
-	case ECONNREFUSED:
-		code = v4 ? 3 : 4;
-		from = &p->dst;
-		break;
-	default:
-		return;
-	}
 	send_icmp_error(from, type, code, 0, &p->src, p->sport, &p->dst,
 			p->dport, data, len, cur_left(&p->data));
 }
@@ -215,7 +185,7 @@ static void tell_error(const union flow *f, const struct sock_err *e)
 	/* A router on the way is named as it is; the destination itself, or
 	 * this host, as what the guest knows it by */
 	if (!addr_eq(&e->offender, &hs->peer)) {
-		from = router(&gs->ours);
+		from = send_router(&gs->ours);
 		if (addr_is4(&e->offender) == addr_is4(&gs->ours) &&
 		    addr_is_unicast(&e->offender) &&
 		    !addr_is_loopback(&e->offender) &&
