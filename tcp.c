@@ -40,7 +40,11 @@
 #define EVENTS		(EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLPRI | EPOLLET)
 #define TIME_WAIT	(400 * MSEC)	/* two of the guest's time-outs */
 #define WAITING_MAX	16384U		/* that have only this to do */
-#define IDLE_MAX	(7200U * 1000)	/* ms without a segment from the guest */
+#define IDLE_MAX	(7200U * 1000)	/* ms without a segment from the guest: */
+#define ALIVE_WAIT	(75U * 1000)	/* it is asked so often whether it lives, */
+#define ALIVE_TRIES	9U		/* ... and this many times */
+#define CHALLENGE_WAIT	512U		/* ms, a power of two */
+#define HOLES_PER_ACK	32
 
 static struct {
 	unsigned	waiting;	/* flows in TS_TIME_WAIT */
@@ -93,11 +97,14 @@ static void reset_host(union flow *f)
 	flow_close(f);
 }
 
-/* The host's end failed: tell the guest */
+/* The host's end failed: tell the guest, but first what came before, as on a wire:
+ * many a server answers, and closes without having read all */
 static void reset_guest(union flow *f)
 {
 	if (log_shown(LOG_LVL_DEBUG))
 		debug("%s: reset", flow_str(f));
+	if (f->tcp.state == TS_OPEN && !(f->tcp.flags & TF_FIN_SENT))
+		tcp_send_rest(f);
 	if (tcp_send_flags(f, TH_RST | TH_ACK)) {
 		finish(f);
 		return;
@@ -149,7 +156,9 @@ static void rto_restart(struct tcp_flow *t)
 static void arm(union flow *f)
 {
 	struct tcp_flow *t = &f->tcp;
-	int32_t due = (int32_t)(t->active + IDLE_MAX - now_ms());
+	uint32_t idle = now_ms() - t->active;
+	int32_t due = (int32_t)(idle < IDLE_MAX ? IDLE_MAX - idle :
+				ALIVE_WAIT - (idle - IDLE_MAX) % ALIVE_WAIT);
 
 	if (!rto_needed(t))
 		t->flags &= ~(uint32_t)TF_RTO_ON;
@@ -493,16 +502,37 @@ static void window_opens(union flow *f)
 		recover(f, !t->sack.head);
 }
 
+/* May an impossible segment be answered? Two ends that each find impossible what
+ * the other one says would never stop (RFC 5961 7) */
+static bool may_challenge(struct tcp_flow *t)
+{
+	uint8_t now = (uint8_t)(now_ms() / CHALLENGE_WAIT);
+
+	if (t->challenged == now)
+		return false;
+	t->challenged = now;
+	return true;
+}
+
+static void challenge(struct tcp_flow *t)
+{
+	if (may_challenge(t))
+		t->flags |= TF_ACK_NOW;
+}
+
 /* Acknowledgement and window; false to ignore the rest of the segment */
 static bool take_ack(union flow *f, const struct pkt *p)
 {
 	struct tcp_flow *t = &f->tcp;
 	uint32_t ack = p->tcp.ack, wnd = (uint32_t)p->tcp.win << t->snd_ws;
 
-	if (seq_lt(t->snd_nxt, ack)) {		/* of what was never sent */
-		t->flags |= TF_ACK_NOW;
+	/* Of what was never sent, or older than any that can be on its way:
+	 * RFC 5961 5 */
+	if (seq_lt(t->snd_nxt, ack) || seq_lt(ack, t->snd_una - WIN_SND_MAX)) {
+		challenge(t);
 		return false;
 	}
+	t->holes = HOLES_PER_ACK;
 	if (seq_lt(ack, t->snd_una))
 		return true;
 	if (ack != t->snd_una) {
@@ -528,6 +558,10 @@ static bool take_synack(union flow *f, const struct pkt *p)
 
 	if (p->tcp.flags & TH_ACK && p->tcp.ack != t->snd_nxt) {
 		tcp_send_rst_for(p);		/* RFC 9293 3.10.7.3 */
+		/* What that has ended is an old connection with these ports:
+		 * the new one need not wait for a time-out */
+		if (!(p->tcp.flags & TH_RST) && may_challenge(t))
+			syn_again(f, TH_SYN);
 		return true;
 	}
 	if (p->tcp.flags & TH_RST) {
@@ -554,6 +588,27 @@ static bool take_synack(union flow *f, const struct pkt *p)
 	return true;
 }
 
+/* The guest resets; false if the flow ended, which takes the very next number
+ * (RFC 5961 3.2), or, as some systems have it, that of its end once more */
+static bool take_rst(union flow *f, const struct pkt *p)
+{
+	struct tcp_flow *t = &f->tcp;
+
+	if (p->tcp.seq != tcp_in_end(f) &&
+	    !(t->flags & TF_GUEST_FIN && p->tcp.seq == t->rcv_nxt - 1)) {
+		if (seq_lt(t->rcv_nxt, p->tcp.seq) &&
+		    seq_lt(p->tcp.seq, t->rcv_edge))
+			challenge(t);
+		return true;
+	}
+	tcp_in_reset();			/* no shutdown() will follow */
+	if (tcp_in_deliver(f))
+		reset_host(f);
+	else
+		reset_guest(f);
+	return false;
+}
+
 /* RFC 9293 3.10.7.4 with the checks of RFC 5961; false if the flow ended */
 static bool segment(union flow *f, struct pkt *p)
 {
@@ -573,20 +628,8 @@ static bool segment(union flow *f, struct pkt *p)
 	if (t->state == TS_SYN_SENT)
 		return take_synack(f, p);
 
-	if (p->tcp.flags & TH_RST) {
-		if (p->tcp.seq == tcp_in_end(f)) {
-			tcp_in_reset();		/* no shutdown() will follow */
-			if (tcp_in_deliver(f))
-				reset_host(f);
-			else
-				reset_guest(f);
-			return false;
-		}
-		if (seq_lt(t->rcv_nxt, p->tcp.seq) &&
-		    seq_lt(p->tcp.seq, t->rcv_edge))
-			t->flags |= TF_ACK_NOW;		/* challenge */
-		return true;
-	}
+	if (p->tcp.flags & TH_RST)
+		return take_rst(f, p);
 	if (t->state == TS_CONNECTING) {
 		/* A repeated SYN, or a new attempt from the same port */
 		if ((p->tcp.flags & (TH_SYN | TH_ACK)) == TH_SYN)
@@ -596,8 +639,10 @@ static bool segment(union flow *f, struct pkt *p)
 	if (p->tcp.flags & TH_SYN) {
 		if (t->state == TS_SYN_RCVD && p->tcp.seq == t->rcv_nxt - 1)
 			syn_again(f, TH_SYN | TH_ACK);
+		else if (p->tcp.flags & TH_ACK)
+			t->flags |= TF_ACK_NOW;	/* our last step was lost */
 		else
-			t->flags |= TF_ACK_NOW;		/* challenge */
+			challenge(t);		/* RFC 5961 4 */
 		return true;
 	}
 	if (!(p->tcp.flags & TH_ACK))
@@ -762,6 +807,7 @@ static bool unanswered(union flow *f)
 {
 	struct tcp_flow *t = &f->tcp;
 
+	t->holes = HOLES_PER_ACK;
 	if (t->retries > 2 || sack_taken_back(&t->sack, t->snd_una))
 		sack_free(&t->sack);
 	t->flags |= TF_RECOVER;
@@ -823,6 +869,7 @@ void tcp_timer(struct timer *timer)
 {
 	union flow *f = flow_of_timer(timer);
 	struct tcp_flow *t = &f->tcp;
+	uint32_t idle;
 
 	if (t->state == TS_DONE)
 		return;				/* on its way out */
@@ -842,10 +889,13 @@ void tcp_timer(struct timer *timer)
 	if (t->flags & TF_RTO_ON && (int32_t)(t->rto_at - now_ms()) <= 0 &&
 	    rto_needed(t) && !timed_out(f))
 		return;
-	if (now_ms() - t->active >= IDLE_MAX) {
-		debug("%s: idle for too long", flow_str(f));
+	idle = now_ms() - t->active;
+	if (idle >= IDLE_MAX + ALIVE_TRIES * ALIVE_WAIT) {
+		debug("%s: the guest is gone", flow_str(f));
 		tcp_abort(f);
 		return;
 	}
+	if (idle >= IDLE_MAX && t->state == TS_OPEN)
+		tcp_send_probe(f);
 	settle(f);
 }

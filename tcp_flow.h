@@ -83,7 +83,10 @@ struct tcp_flow {
 	struct hold	hold;		/* accepted, not yet in the socket */
 	struct ooo	ooo;		/* from the guest, beyond a gap */
 	struct sack	sack;		/* what the guest has beyond one */
-	uint32_t	label;		/* for the IPv6 flow label */
+	uint16_t	label;		/* for the IPv6 flow label */
+	uint8_t		holes;		/* to be filled yet, for the guest's last
+					 * acknowledgement */
+	uint8_t		challenged;	/* when: see tcp.c */
 	uint16_t	mss;		/* payload of a segment to the guest */
 	uint16_t	rcv_mss;	/* ... and from it, as we announced */
 	uint16_t	taken;		/* KiB out of the host socket, or many */

@@ -33,10 +33,11 @@ void tcp_open(union flow *f, unsigned side, int fd, uint8_t state)
 	t->flags = TF_CHATTY | TF_RX_DRY;	/* dry until an event says */
 	t->snd_una = t->snd_nxt = initial_seq(s);
 	t->consumed = t->peek_at = t->snd_una + 1;
-	t->label = t->snd_una * 0x9e3779b1U >> 12;
+	t->label = (uint16_t)(t->snd_una * 0x9e3779b1U >> 16);
 	t->rcv_mss = t->mss = win_mss(guest()->mtu, hdr, UINT16_MAX);
 	t->rcv_ws = WIN_SCALE;
 	t->active = (uint32_t)(clock_now() / MSEC);
+	t->challenged = (uint8_t)(t->active / 512 + 128);	/* not lately */
 }
 
 void tcp_take_syn(union flow *f, const struct pkt *p)
