@@ -31,6 +31,7 @@
 #include "log.h"
 #include "sock.h"
 #include "tap.h"
+#include "tcp_ack.h"
 #include "tcp_in.h"
 #include "tcp_open.h"
 #include "tcp_out.h"
@@ -43,17 +44,10 @@
 #define IDLE_MAX	(7200U * 1000)	/* ms without a segment from the guest: */
 #define ALIVE_WAIT	(75U * 1000)	/* it is asked so often whether it lives, */
 #define ALIVE_TRIES	9U		/* ... and this many times */
-#define CHALLENGE_WAIT	512U		/* ms, a power of two */
-#define HOLES_PER_ACK	32
 
 static struct {
 	unsigned	waiting;	/* flows in TS_TIME_WAIT */
 } run;
-
-static uint32_t now_ms(void)
-{
-	return (uint32_t)(clock_now() / MSEC);
-}
 
 /* -------------------------------------------------------------- the end */
 
@@ -137,46 +131,31 @@ static bool rto_needed(const struct tcp_flow *t)
 	       !(t->flags & (TF_RX_DRY | TF_HOST_EOF));
 }
 
-static void rto_restart(struct tcp_flow *t)
-{
-	bool asks = t->flags & TF_SACK && t->state == TS_OPEN &&
-		    t->snd_una != t->snd_nxt;
-	unsigned tries = t->retries;
-	uint32_t wait;
-
-	if (asks && !tries)
-		wait = win_probe(t->srtt, t->rttvar, t->sack.head);
-	else		/* the question is not one of the tries */
-		wait = win_rto(t->srtt, t->rttvar, tries - asks);
-	t->flags |= TF_RTO_ON;
-	t->rto_at = now_ms() + wait / (uint32_t)MSEC;
-}
-
 /* One wheel node for all deadlines: the earliest of them */
 static void arm(union flow *f)
 {
 	struct tcp_flow *t = &f->tcp;
-	uint32_t idle = now_ms() - t->active;
+	uint32_t idle = clock_ms() - t->active;
 	int32_t due = (int32_t)(idle < IDLE_MAX ? IDLE_MAX - idle :
 				ALIVE_WAIT - (idle - IDLE_MAX) % ALIVE_WAIT);
 
 	if (!rto_needed(t))
 		t->flags &= ~(uint32_t)TF_RTO_ON;
 	else if (!(t->flags & TF_RTO_ON))
-		rto_restart(t);
+		tcp_rto_restart(t);
 	if (t->flags & TF_RTO_ON)
-		due = MIN(due, (int32_t)(t->rto_at - now_ms()));
+		due = MIN(due, (int32_t)(t->rto_at - clock_ms()));
 	if (t->flags & TF_ACK_DUE)
-		due = MIN(due, (int32_t)(t->ack_at - now_ms()));
+		due = MIN(due, (int32_t)(t->ack_at - clock_ms()));
 	timer_set(&f->h.timer, TM_TCP, (uint64_t)MAX(due, 0) * MSEC);
 }
 
 /* -------------------------------------------------------------- settle */
 
-/* Move on what can be moved to the guest; false if the flow ended */
-static bool push(union flow *f)
+/* Something was sent, or not; false if the flow ended */
+static bool sent(union flow *f, enum tcp_verdict v)
 {
-	switch (tcp_send_data(f)) {
+	switch (v) {
 	case TCP_MORE:
 		flow_wake(f);
 		break;
@@ -199,7 +178,7 @@ static void ack_policy(struct tcp_flow *t)
 		t->flags |= TF_ACK_NOW;
 	} else if (!(t->flags & TF_ACK_DUE)) {
 		t->flags |= TF_ACK_DUE;
-		t->ack_at = now_ms() + WIN_ACK_DELAY / (uint32_t)MSEC + 1;
+		t->ack_at = clock_ms() + WIN_ACK_DELAY / (uint32_t)MSEC + 1;
 	}
 }
 
@@ -212,7 +191,7 @@ static void settle(union flow *f)
 		/* Not before those who are waiting for their turn */
 		if (flow_listed(FLOW_RUN))
 			flow_wake(f);
-		else if (!push(f))
+		else if (!sent(f, tcp_send_data(f)))
 			return;
 	}
 	if (t->flags & TF_GUEST_FIN && t->flags & TF_FIN_ACKED &&
@@ -260,21 +239,22 @@ static void complete(union flow *f)
 
 /* -------------------------------------------------------------- opening */
 
-/* What is sent at @seq now tells the round trip when it is acknowledged */
-static void rtt_start(struct tcp_flow *t, uint32_t seq)
+/* May an impossible segment be answered? Two ends that each find impossible what
+ * the other one says would never stop (RFC 5961 7) */
+static bool may_challenge(struct tcp_flow *t)
 {
-	t->flags |= TF_RTT_BUSY;
-	t->rtt_seq = seq;
-	t->rtt_at = (uint32_t)clock_now();
+	uint8_t now = (uint8_t)(clock_ms() / TCP_CHALLENGE_MS);
+
+	if (t->challenged == now)
+		return false;
+	t->challenged = now;
+	return true;
 }
 
-/* It has been, by @ack */
-static void rtt_end(struct tcp_flow *t, uint32_t ack)
+static void challenge(struct tcp_flow *t)
 {
-	if (!(t->flags & TF_RTT_BUSY) || !seq_lt(t->rtt_seq, ack))
-		return;
-	t->flags &= ~(uint32_t)TF_RTT_BUSY;
-	win_rtt(&t->srtt, &t->rttvar, (uint32_t)clock_now() - t->rtt_at);
+	if (may_challenge(t))
+		t->flags |= TF_ACK_NOW;
 }
 
 /* Our SYN goes out once more: its answer tells nothing (Karn: RFC 6298 3) */
@@ -292,7 +272,7 @@ static void connected(union flow *f)
 	t->state = TS_SYN_RCVD;
 	if (!tcp_send_flags(f, TH_SYN | TH_ACK))
 		debug("%s: no room for SYN+ACK", flow_str(f));
-	rtt_start(t, t->snd_una);
+	tcp_rtt_start(t, t->snd_una);
 	t->snd_nxt = t->snd_una + 1;
 	arm(f);
 }
@@ -419,137 +399,12 @@ void tcp_invite(union flow *f, int fd)
 	ev_soon();
 	flow_commit(f, FLOW_TCP, 1U << 1);
 	tcp_send_flags(f, TH_SYN);
-	rtt_start(&f->tcp, f->tcp.snd_una);
+	tcp_rtt_start(&f->tcp, f->tcp.snd_una);
 	f->tcp.snd_nxt = f->tcp.snd_una + 1;
 	arm(f);
 }
 
 /* -------------------------------------------------------------- guest -> host */
-
-/* Send again, from the oldest on: @all that the guest does not have, or what it
- * says it misses. With a guest that does not say, one frame at a time */
-static void recover(union flow *f, bool all)
-{
-	struct tcp_flow *t = &f->tcp;
-
-	t->flags |= TF_RECOVER | (all ? TF_ALL_LOST : 0U);
-	t->recover = t->snd_nxt;
-	if (t->flags & TF_SACK)
-		sack_start(&t->sack, t->snd_una, t->snd_nxt);
-	else
-		tcp_resend(f);
-}
-
-/* The guest acknowledges something new */
-static void ack_advance(union flow *f, uint32_t ack)
-{
-	struct tcp_flow *t = &f->tcp;
-
-	rtt_end(t, ack);
-	t->snd_una = ack;
-	t->retries = 0;
-	sack_acked(&t->sack, ack);
-	if (t->flags & TF_FIN_SENT && ack == t->snd_nxt)
-		t->flags |= TF_FIN_ACKED;
-	if (t->flags & TF_RECOVER && !seq_lt(ack, t->recover)) {
-		t->flags &= ~(uint32_t)(TF_RECOVER | TF_ALL_LOST | TF_ASKED);
-		if (t->sack.head) {
-			t->flags |= TF_RECOVER;	/* there are more */
-			t->recover = t->snd_nxt;
-		}
-	} else if (t->flags & TF_ASKED && !t->sack.head) {
-		/* It had none of those behind, or would have said so */
-		t->flags &= ~(uint32_t)TF_ASKED;
-		t->flags |= TF_ALL_LOST;
-		sack_start(&t->sack, t->snd_una, t->snd_nxt);
-	} else if (t->flags & TF_RECOVER && !(t->flags & TF_SACK)) {
-		tcp_resend(f);		/* RFC 6582: the next hole */
-	}
-	rto_restart(t);
-}
-
-/* What the guest has beyond a gap. This link does not reorder, so a gap is a
- * loss at once */
-static void take_sack(union flow *f, const struct pkt *p)
-{
-	struct seg_block b[SEG_BLOCKS];
-	struct tcp_flow *t = &f->tcp;
-	unsigned n = seg_sack_parse(p, b, ARRAY_LEN(b));
-	uint32_t high = sack_high(&t->sack, t->snd_una);
-	bool first = !t->sack.head;
-
-	if (!sack_take(&t->sack, t->snd_una, t->snd_nxt, b, n))
-		return;
-	if (!(t->flags & TF_RECOVER))
-		recover(f, false);
-	else if (t->flags & TF_ASKED && first)
-		sack_start(&t->sack, t->snd_una, t->snd_nxt);
-	/* To fill holes is no answer to what there is behind them */
-	if (seq_lt(high, sack_high(&t->sack, t->snd_una)))
-		t->flags &= ~(uint32_t)TF_ASKED;
-	t->retries = 0;
-	rto_restart(t);
-}
-
-/* What the guest threw away while its window was closed goes again at once */
-static void window_opens(union flow *f)
-{
-	struct tcp_flow *t = &f->tcp;
-
-	t->retries = 0;				/* those were probes */
-	rto_restart(t);
-	if (t->snd_una != t->snd_nxt)
-		recover(f, !t->sack.head);
-}
-
-/* May an impossible segment be answered? Two ends that each find impossible what
- * the other one says would never stop (RFC 5961 7) */
-static bool may_challenge(struct tcp_flow *t)
-{
-	uint8_t now = (uint8_t)(now_ms() / CHALLENGE_WAIT);
-
-	if (t->challenged == now)
-		return false;
-	t->challenged = now;
-	return true;
-}
-
-static void challenge(struct tcp_flow *t)
-{
-	if (may_challenge(t))
-		t->flags |= TF_ACK_NOW;
-}
-
-/* Acknowledgement and window; false to ignore the rest of the segment */
-static bool take_ack(union flow *f, const struct pkt *p)
-{
-	struct tcp_flow *t = &f->tcp;
-	uint32_t ack = p->tcp.ack, wnd = (uint32_t)p->tcp.win << t->snd_ws;
-
-	/* Of what was never sent, or older than any that can be on its way:
-	 * RFC 5961 5 */
-	if (seq_lt(t->snd_nxt, ack) || seq_lt(ack, t->snd_una - WIN_SND_MAX)) {
-		challenge(t);
-		return false;
-	}
-	t->holes = HOLES_PER_ACK;
-	if (seq_lt(ack, t->snd_una))
-		return true;
-	if (ack != t->snd_una) {
-		ack_advance(f, ack);
-	} else if (!seg_len(p) && wnd == t->snd_wnd && t->snd_una != t->snd_nxt &&
-		   t->state == TS_OPEN && wnd &&
-		   !(t->flags & (TF_RECOVER | TF_SACK))) {
-		/* This link does not reorder: one duplicate means a loss */
-		recover(f, false);
-	}
-	if (t->flags & TF_SACK && p->tcp.optlen && t->state == TS_OPEN)
-		take_sack(f, p);
-	if (!t->snd_wnd && wnd && t->state == TS_OPEN)
-		window_opens(f);
-	t->snd_wnd = wnd;
-	return true;
-}
 
 /* Answer to our SYN; false if the flow ended */
 static bool take_synack(union flow *f, const struct pkt *p)
@@ -573,7 +428,7 @@ static bool take_synack(union flow *f, const struct pkt *p)
 	if ((p->tcp.flags & (TH_SYN | TH_ACK)) != (TH_SYN | TH_ACK))
 		return true;
 	tcp_take_syn(f, p);
-	rtt_end(t, t->snd_nxt);
+	tcp_rtt_end(t, t->snd_nxt);
 	t->snd_una = t->snd_nxt;
 	t->state = TS_OPEN;
 	t->retries = 0;
@@ -651,8 +506,10 @@ static bool segment(union flow *f, struct pkt *p)
 		tcp_send_rst_for(p);
 		return true;
 	}
-	if (!take_ack(f, p))
+	if (!tcp_take_ack(f, p)) {
+		challenge(t);
 		return true;
+	}
 	t->state = TS_OPEN;
 	if (tcp_in_take(f, p))
 		return true;
@@ -695,7 +552,7 @@ void tcp_input(const struct pkt *p, unsigned n)
 				tcp_send_rst_for(&seg);
 			continue;
 		}
-		f->tcp.active = now_ms();
+		f->tcp.active = clock_ms();
 		if ((seg.tos & TCP_TOS_MASK) != f->tcp.tos)
 			tcp_take_tos(f, seg.tos);
 		if (!segment(f, &seg)) {
@@ -789,44 +646,11 @@ void tcp_resume(union flow *f)
 		reset_guest(f);
 	else if (f->tcp.state == TS_DONE)
 		complete(f);
-	else if (!tcp_can_send(f) || push(f))
+	else if (!tcp_can_send(f) || sent(f, tcp_send_data(f)))
 		settle(f);
 }
 
 /* -------------------------------------------------------------- deadlines */
-
-/*
- * Data has not been acknowledged in time; false if the flow ended.
- *
- * A guest with selective acknowledgements is asked by one frame for what it
- * misses; if it had said so, all of that goes once more. When that does not
- * help, or it seems to miss what it had, what it said counts no more: it may
- * have changed its mind (RFC 2018 8).
- */
-static bool unanswered(union flow *f)
-{
-	struct tcp_flow *t = &f->tcp;
-
-	t->holes = HOLES_PER_ACK;
-	if (t->retries > 2 || sack_taken_back(&t->sack, t->snd_una))
-		sack_free(&t->sack);
-	t->flags |= TF_RECOVER;
-	t->recover = t->snd_nxt;
-	sack_start(&t->sack, t->snd_una, t->snd_nxt);
-	if (t->flags & TF_SACK && t->sack.head) {
-		t->flags |= TF_ASKED | (t->retries > 1 ? TF_ALL_LOST : 0U);
-		return push(f);
-	}
-
-	if (t->flags & TF_SACK) {
-		t->flags |= TF_ASKED;
-		sack_filled(&t->sack, t->recover, t->snd_nxt);
-	}
-	if (tcp_resend(f) != TCP_RESET)
-		return true;
-	reset_guest(f);
-	return false;
-}
 
 /* Nothing came back in time; false if the flow ended */
 static bool timed_out(union flow *f)
@@ -838,7 +662,7 @@ static bool timed_out(union flow *f)
 	 * 3.8.6.1 */
 	if (t->retries >= limit && t->snd_una != t->snd_nxt &&
 	    (t->snd_wnd || t->state != TS_OPEN ||
-	     now_ms() - t->active > 2 * (WIN_RTO_MAX / MSEC))) {
+	     clock_ms() - t->active > 2 * (WIN_RTO_MAX / MSEC))) {
 		debug("%s: the guest does not answer", flow_str(f));
 		tcp_abort(f);
 		return false;
@@ -857,11 +681,11 @@ static bool timed_out(union flow *f)
 			tcp_send_probe(f);
 			break;
 		}
-		if (!unanswered(f))
+		if (!sent(f, tcp_unanswered(f)))
 			return false;
 		break;
 	}
-	rto_restart(t);
+	tcp_rto_restart(t);
 	return true;
 }
 
@@ -881,15 +705,15 @@ void tcp_timer(struct timer *timer)
 		reset_guest(f);
 		return;
 	}
-	if (t->flags & TF_ACK_DUE && (int32_t)(t->ack_at - now_ms()) <= 0) {
+	if (t->flags & TF_ACK_DUE && (int32_t)(t->ack_at - clock_ms()) <= 0) {
 		/* Nothing to ride on came: do not wait the next time */
 		t->flags &= ~(uint32_t)(TF_CHATTY | TF_ACK_DUE);
 		t->flags |= TF_ACK_NOW;
 	}
-	if (t->flags & TF_RTO_ON && (int32_t)(t->rto_at - now_ms()) <= 0 &&
+	if (t->flags & TF_RTO_ON && (int32_t)(t->rto_at - clock_ms()) <= 0 &&
 	    rto_needed(t) && !timed_out(f))
 		return;
-	idle = now_ms() - t->active;
+	idle = clock_ms() - t->active;
 	if (idle >= IDLE_MAX + ALIVE_TRIES * ALIVE_WAIT) {
 		debug("%s: the guest is gone", flow_str(f));
 		tcp_abort(f);

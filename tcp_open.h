@@ -23,4 +23,8 @@ void tcp_take_syn(union flow *f, const struct pkt *p);
  * class) than before: what the host sends for the guest has it as well */
 void tcp_take_tos(union flow *f, uint8_t tos);
 
+/* tcp_send_unreach() - The guest's SYN @p leads nowhere, for reason @e (errno):
+ * tell it so by ICMP. False if a reset is the word for it */
+bool tcp_send_unreach(const struct pkt *p, int e);
+
 #endif /* TCP_OPEN_H */

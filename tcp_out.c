@@ -28,7 +28,6 @@
 
 #include "guest.h"
 #include "log.h"
-#include "send.h"
 #include "sock.h"
 #include "tap.h"
 #include "tcp_seg.h"
@@ -222,28 +221,6 @@ void tcp_send_rst_for(const struct pkt *p)
 	slot.csum_partial = tap_caps()->csum;
 	hdr_seal(slot.hdr, n, NULL, 0, slot.csum_partial);
 	tap_commit(&slot, 1, 1, true);
-}
-
-bool tcp_send_unreach(const struct pkt *p, int e)
-{
-	struct hdr_ip ip = {
-		.smac = guest()->mac, .dmac = guest()->our_mac,
-		.src = p->src, .dst = p->dst,
-		.proto = IPPROTO_TCP, .ttl = TCP_TTL,
-	};
-	uint8_t quote[HDR_ROOM], type, code;
-	size_t n;
-
-	if (e == ECONNREFUSED ||
-	    !send_unreach_code(e, addr_is4(&p->dst), &type, &code))
-		return false;
-	/* Without options, which nobody needs to find the connection */
-	n = hdr_put_ip(quote, &ip, TCP_HLEN);
-	n += hdr_put_tcp(quote + n, p->sport, p->dport, p->tcp.seq, 0, TH_SYN,
-			 p->tcp.win, NULL, 0);
-	send_icmp_quote(send_router(&p->dst), &p->src, type, code, 0,
-			quote + ETH_HLEN_, n - ETH_HLEN_);
-	return true;
 }
 
 /* -------------------------------------------------------------- data */

@@ -47,10 +47,6 @@ bool tcp_send_flags(union flow *f, uint8_t flags);
  * acknowledges (zero window, keep-alive) */
 bool tcp_send_probe(union flow *f);
 
-/* tcp_send_unreach() - The guest's SYN @p leads nowhere, for reason @e (errno):
- * tell it so by ICMP. False if a reset is the word for it */
-bool tcp_send_unreach(const struct pkt *p, int e);
-
 /* tcp_send_rst_for() - Reset in answer to a segment of no connection */
 void tcp_send_rst_for(const struct pkt *p);
 

@@ -36,6 +36,9 @@ void clock_update(void);
 /* clock_now() - Time of this turn, in microseconds, never going back */
 uint64_t clock_now(void);
 
+/* clock_ms() - The same in milliseconds; it wraps */
+uint32_t clock_ms(void);
+
 /* clock_set() - For tests: freeze the clock at @us; clock_update() then does
  * nothing until clock_set(0) */
 void clock_set(uint64_t us);
