@@ -52,6 +52,7 @@
 #include "tap_stream.h"
 #include "tap_tun.h"
 #include "tcp.h"
+#include "tcp_accept.h"
 #include "tcp_ooo.h"
 #include "tcp_sack.h"
 #include "tcp_splice.h"
@@ -254,6 +255,7 @@ static void (*const on_timer[TM_KINDS])(struct timer *t) = {
 	[TM_SCAN]	= scan_timer,
 	[TM_MCAST]	= mcast_timer,
 	[TM_IGMP]	= igmp_timer,
+	[TM_FRAG]	= frag_timer,
 };
 
 /* -------------------------------------------------------------- the turn */

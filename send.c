@@ -12,6 +12,9 @@
  */
 #include "send.h"
 
+#include <errno.h>
+#include <string.h>
+
 #include "csum.h"
 #include "guest.h"
 #include "hdr.h"
@@ -23,8 +26,11 @@
 #define IP6_FRAG_HLEN	8
 #define IP6_MIN_MTU	1280	/* RFC 8200 5 */
 #define IP4_MIN_MTU	68	/* RFC 791 3.2 */
+#define IP4_MIN_TAKEN	576	/* ... put together again */
 
 #define ICMP_TTL	255
+#define ICMP4_UNREACH	3
+#define ICMP6_UNREACH	1
 
 static struct {
 	uint32_t frag_id;	/* of the datagram last cut to pieces */
@@ -258,38 +264,87 @@ bool send_icmp(const union addr *src, const union addr *dst, uint8_t ttl,
 	return send_l4(&h, l4, data, len - ICMP_HLEN);
 }
 
-bool send_icmp_error(const union addr *from, uint8_t type, uint8_t code,
-		     uint32_t info, const union addr *src, in_port_t sport,
-		     const union addr *dst, in_port_t dport, const void *data,
-		     size_t len, size_t total)
+bool send_icmp_quote(const union addr *from, const union addr *to,
+		     uint8_t type, uint8_t code, uint32_t info,
+		     const uint8_t *quote, size_t len)
 {
-	uint8_t msg[IP6_MIN_MTU - IP6_HLEN], quote[HDR_ROOM];
-	bool v4 = addr_is4(dst);
-	struct hdr_ip ip = ip_header(src, dst, IPPROTO_UDP, 255, NULL);
-	size_t iplen = v4 ? IP4_HLEN : IP6_HLEN;
+	uint8_t msg[IP6_MIN_MTU - IP6_HLEN];
 	struct writer w;
-
-	if (addr_is4(src) != v4 || total > IP_MAX - iplen - UDP_HLEN)
-		return false;
 
 	wr_init(&w, msg, sizeof(msg));
 	wr_u8(&w, type);
 	wr_u8(&w, code);
 	wr_be16(&w, 0);
 	wr_be32(&w, info);
-
-	/* RFC 792: the IP header and 64 bits of the datagram's data, which we
-	 * read as of UDP's data; RFC 4443 2.4 (c): as much as possible without
-	 * exceeding the minimum MTU */
-	hdr_put_ip(quote, &ip, UDP_HLEN + total);
-	wr_put(&w, quote + ETH_HLEN_, iplen);
-	hdr_put_udp(quote, sport, dport, total);
-	quote[6] = quote[7] = 0;
-	wr_put(&w, quote, UDP_HLEN);
-	wr_put(&w, data, MIN(len, v4 ? 8 : w.size - w.len));
+	/* As much as possible without exceeding the least size that all must
+	 * take: RFC 1812 4.3.2.3, RFC 4443 2.4 (c) */
+	if (addr_is4(to))
+		w.size = IP4_MIN_TAKEN - IP4_HLEN;
+	wr_put(&w, quote, MIN(len, w.size - w.len));
 
 	return wr_ok(&w) &&
-	       send_icmp(from, src, ICMP_TTL, NULL, NULL, msg, w.len);
+	       send_icmp(from, to, ICMP_TTL, NULL, NULL, msg, w.len);
+}
+
+bool send_icmp_error(const union addr *from, uint8_t type, uint8_t code,
+		     uint32_t info, const union addr *src, in_port_t sport,
+		     const union addr *dst, in_port_t dport, const void *data,
+		     size_t len, size_t total)
+{
+	struct hdr_ip ip = ip_header(src, dst, IPPROTO_UDP, 255, NULL);
+	uint8_t quote[HDR_ROOM + IP6_MIN_MTU];
+	bool v4 = addr_is4(dst);
+	size_t n;
+
+	if (addr_is4(src) != v4 ||
+	    total > IP_MAX - (v4 ? IP4_HLEN : IP6_HLEN) - UDP_HLEN)
+		return false;
+
+	n = hdr_put_ip(quote, &ip, UDP_HLEN + total);
+	n += hdr_put_udp(quote + n, sport, dport, total);
+	/* RFC 792: 64 bits of its data, which we read as of UDP's data */
+	len = MIN(len, v4 ? 8U : IP6_MIN_MTU);
+	memcpy(quote + n, data, len);
+	return send_icmp_quote(from, src, type, code, info, quote + ETH_HLEN_,
+			       n - ETH_HLEN_ + len);
+}
+
+const union addr *send_router(const union addr *dst)
+{
+	enum guest_family f = addr_is4(dst) ? GUEST_V4 : GUEST_V6;
+	const union addr *our = &guest()->net[f].our;
+
+	return addr_is4(our) == addr_is4(dst) && addr_is_unicast(our) ? our :
+									dst;
+}
+
+bool send_unreach_code(int e, bool v4, uint8_t *type, uint8_t *code)
+{
+	*type = v4 ? ICMP4_UNREACH : ICMP6_UNREACH;
+	switch (e) {		/* RFC 1122 3.2.2.1, RFC 4443 3.1 */
+	case ENETUNREACH:
+		*code = 0;
+		return true;
+	case EHOSTUNREACH:
+	case EADDRNOTAVAIL:
+		*code = v4 ? 1 : 3;
+		return true;
+	case ENOPROTOOPT:
+		*code = 2;
+		return v4;
+	case EHOSTDOWN:
+		*code = 7;
+		return v4;
+	case EACCES:
+	case EPERM:
+		*code = v4 ? 13 : 1;
+		return true;
+	case ECONNREFUSED:
+		*code = v4 ? 3 : 4;
+		return true;
+	default:
+		return false;
+	}
 }
 
 bool send_eth(uint16_t ethertype, const uint8_t *smac, const uint8_t *dmac,

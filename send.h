@@ -55,6 +55,24 @@ bool send_icmp_error(const union addr *from, uint8_t type, uint8_t code,
 		     const union addr *dst, in_port_t dport, const void *data,
 		     size_t len, size_t total);
 
+/*
+ * send_icmp_quote() - The same, about any packet of the guest's
+ * @to:		the guest, who sent it
+ * @quote, @len: the packet from its IP header on, or the beginning of it; cut to
+ *		what a message of its family may quote
+ */
+bool send_icmp_quote(const union addr *from, const union addr *to,
+		     uint8_t type, uint8_t code, uint32_t info,
+		     const uint8_t *quote, size_t len);
+
+/* send_router() - As whom we report what nobody outside did, of a packet to
+ * @dst: our address on the link, or @dst itself without one */
+const union addr *send_router(const union addr *dst);
+
+/* send_unreach_code() - The message for reason @e (errno) why a destination
+ * cannot be reached; false if that is our trouble and not the destination's */
+bool send_unreach_code(int e, bool v4, uint8_t *type, uint8_t *code);
+
 /* send_eth() - A bare frame of @ethertype (ARP), padded to 60 bytes; @smac and
  * @dmac as for send_icmp() */
 bool send_eth(uint16_t ethertype, const uint8_t *smac, const uint8_t *dmac,

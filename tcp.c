@@ -28,32 +28,26 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "fwd_listen.h"
 #include "log.h"
 #include "sock.h"
 #include "tap.h"
+#include "tcp_ack.h"
 #include "tcp_in.h"
 #include "tcp_open.h"
 #include "tcp_out.h"
 #include "tcp_seg.h"
-#include "tcp_splice.h"
 #include "tcp_win.h"
 
 #define EVENTS		(EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLPRI | EPOLLET)
-#define ACCEPT_BUDGET	32
 #define TIME_WAIT	(400 * MSEC)	/* two of the guest's time-outs */
 #define WAITING_MAX	16384U		/* that have only this to do */
-#define IDLE_MAX	(7200U * 1000)	/* ms without a segment from the guest */
+#define IDLE_MAX	(7200U * 1000)	/* ms without a segment from the guest: */
+#define ALIVE_WAIT	(75U * 1000)	/* it is asked so often whether it lives, */
+#define ALIVE_TRIES	9U		/* ... and this many times */
 
 static struct {
-	int		accepts;	/* to try at the next event */
 	unsigned	waiting;	/* flows in TS_TIME_WAIT */
-} run = { .accepts = 1 };
-
-static uint32_t now_ms(void)
-{
-	return (uint32_t)(clock_now() / MSEC);
-}
+} run;
 
 /* -------------------------------------------------------------- the end */
 
@@ -97,11 +91,14 @@ static void reset_host(union flow *f)
 	flow_close(f);
 }
 
-/* The host's end failed: tell the guest */
+/* The host's end failed: tell the guest, but first what came before, as on a wire:
+ * many a server answers, and closes without having read all */
 static void reset_guest(union flow *f)
 {
 	if (log_shown(LOG_LVL_DEBUG))
 		debug("%s: reset", flow_str(f));
+	if (f->tcp.state == TS_OPEN && !(f->tcp.flags & TF_FIN_SENT))
+		tcp_send_rest(f);
 	if (tcp_send_flags(f, TH_RST | TH_ACK)) {
 		finish(f);
 		return;
@@ -134,44 +131,31 @@ static bool rto_needed(const struct tcp_flow *t)
 	       !(t->flags & (TF_RX_DRY | TF_HOST_EOF));
 }
 
-static void rto_restart(struct tcp_flow *t)
-{
-	bool asks = t->flags & TF_SACK && t->state == TS_OPEN &&
-		    t->snd_una != t->snd_nxt;
-	unsigned tries = t->retries;
-	uint32_t wait;
-
-	if (asks && !tries)
-		wait = win_probe(t->srtt, t->rttvar, t->sack.head);
-	else		/* the question is not one of the tries */
-		wait = win_rto(t->srtt, t->rttvar, tries - asks);
-	t->flags |= TF_RTO_ON;
-	t->rto_at = now_ms() + wait / (uint32_t)MSEC;
-}
-
 /* One wheel node for all deadlines: the earliest of them */
 static void arm(union flow *f)
 {
 	struct tcp_flow *t = &f->tcp;
-	int32_t due = (int32_t)(t->active + IDLE_MAX - now_ms());
+	uint32_t idle = clock_ms() - t->active;
+	int32_t due = (int32_t)(idle < IDLE_MAX ? IDLE_MAX - idle :
+				ALIVE_WAIT - (idle - IDLE_MAX) % ALIVE_WAIT);
 
 	if (!rto_needed(t))
 		t->flags &= ~(uint32_t)TF_RTO_ON;
 	else if (!(t->flags & TF_RTO_ON))
-		rto_restart(t);
+		tcp_rto_restart(t);
 	if (t->flags & TF_RTO_ON)
-		due = MIN(due, (int32_t)(t->rto_at - now_ms()));
+		due = MIN(due, (int32_t)(t->rto_at - clock_ms()));
 	if (t->flags & TF_ACK_DUE)
-		due = MIN(due, (int32_t)(t->ack_at - now_ms()));
+		due = MIN(due, (int32_t)(t->ack_at - clock_ms()));
 	timer_set(&f->h.timer, TM_TCP, (uint64_t)MAX(due, 0) * MSEC);
 }
 
 /* -------------------------------------------------------------- settle */
 
-/* Move on what can be moved to the guest; false if the flow ended */
-static bool push(union flow *f)
+/* Something was sent, or not; false if the flow ended */
+static bool sent(union flow *f, enum tcp_verdict v)
 {
-	switch (tcp_send_data(f)) {
+	switch (v) {
 	case TCP_MORE:
 		flow_wake(f);
 		break;
@@ -194,7 +178,7 @@ static void ack_policy(struct tcp_flow *t)
 		t->flags |= TF_ACK_NOW;
 	} else if (!(t->flags & TF_ACK_DUE)) {
 		t->flags |= TF_ACK_DUE;
-		t->ack_at = now_ms() + WIN_ACK_DELAY / (uint32_t)MSEC + 1;
+		t->ack_at = clock_ms() + WIN_ACK_DELAY / (uint32_t)MSEC + 1;
 	}
 }
 
@@ -207,7 +191,7 @@ static void settle(union flow *f)
 		/* Not before those who are waiting for their turn */
 		if (flow_listed(FLOW_RUN))
 			flow_wake(f);
-		else if (!push(f))
+		else if (!sent(f, tcp_send_data(f)))
 			return;
 	}
 	if (t->flags & TF_GUEST_FIN && t->flags & TF_FIN_ACKED &&
@@ -255,21 +239,22 @@ static void complete(union flow *f)
 
 /* -------------------------------------------------------------- opening */
 
-/* What is sent at @seq now tells the round trip when it is acknowledged */
-static void rtt_start(struct tcp_flow *t, uint32_t seq)
+/* May an impossible segment be answered? Two ends that each find impossible what
+ * the other one says would never stop (RFC 5961 7) */
+static bool may_challenge(struct tcp_flow *t)
 {
-	t->flags |= TF_RTT_BUSY;
-	t->rtt_seq = seq;
-	t->rtt_at = (uint32_t)clock_now();
+	uint8_t now = (uint8_t)(clock_ms() / TCP_CHALLENGE_MS);
+
+	if (t->challenged == now)
+		return false;
+	t->challenged = now;
+	return true;
 }
 
-/* It has been, by @ack */
-static void rtt_end(struct tcp_flow *t, uint32_t ack)
+static void challenge(struct tcp_flow *t)
 {
-	if (!(t->flags & TF_RTT_BUSY) || !seq_lt(t->rtt_seq, ack))
-		return;
-	t->flags &= ~(uint32_t)TF_RTT_BUSY;
-	win_rtt(&t->srtt, &t->rttvar, (uint32_t)clock_now() - t->rtt_at);
+	if (may_challenge(t))
+		t->flags |= TF_ACK_NOW;
 }
 
 /* Our SYN goes out once more: its answer tells nothing (Karn: RFC 6298 3) */
@@ -287,9 +272,35 @@ static void connected(union flow *f)
 	t->state = TS_SYN_RCVD;
 	if (!tcp_send_flags(f, TH_SYN | TH_ACK))
 		debug("%s: no room for SYN+ACK", flow_str(f));
-	rtt_start(t, t->snd_una);
+	tcp_rtt_start(t, t->snd_una);
 	t->snd_nxt = t->snd_una + 1;
 	arm(f);
+}
+
+/* A reason @e for not connecting of which the guest would hear nothing outside: we
+ * are out of something, or nobody answered. It will try again */
+static bool is_silent(int e)
+{
+	return e == EMFILE || e == ENFILE || e == ENOBUFS || e == ENOMEM ||
+	       e == ETIMEDOUT;
+}
+
+/* The host's connect() failed in the end: what the guest's own would have met
+ * with outside. An unreachable host is not one that refuses */
+static void connect_failed(union flow *f, int e)
+{
+	const struct side *s = &f->h.side[0];
+	struct pkt syn = {
+		.src = s->peer, .dst = s->ours,
+		.sport = s->peer_port, .dport = s->ours_port,
+		.tcp.seq = f->tcp.rcv_nxt - 1, .tcp.flags = TH_SYN,
+		.tcp.win = (uint16_t)f->tcp.snd_wnd,
+	};
+
+	if (is_silent(e) || tcp_send_unreach(&syn, e))
+		finish(f);
+	else
+		reset_guest(f);
 }
 
 static void tcp_syn(const struct pkt *p)
@@ -317,9 +328,7 @@ static void tcp_syn(const struct pkt *p)
 	if (fd < 0) {
 		if (log_shown(LOG_LVL_DEBUG))
 			debug("%s: %s", flow_str(f), strerror(-fd));
-		/* Out of descriptors or memory: silence, the guest tries again */
-		if (fd != -EMFILE && fd != -ENFILE && fd != -ENOBUFS &&
-		    fd != -ENOMEM)
+		if (!is_silent(-fd) && !tcp_send_unreach(p, -fd))
 			tcp_send_rst_for(p);
 		flow_close(f);
 		return;
@@ -338,14 +347,6 @@ static void tcp_syn(const struct pkt *p)
 		connected(f);
 	else
 		arm(f);
-}
-
-/* Of the namespace's own address and port, nobody but we would be found there,
- * who lead out again (fwd.c looks after loopback) */
-static bool leads_back(const struct side *s)
-{
-	return s->pif == PIF_NS && !addr_is_loopback(&s->peer) &&
-	       listen_has(FWD_TCP_NS, s->peer_port);
 }
 
 /* All is said, at most an acknowledgement is missing */
@@ -375,199 +376,35 @@ static void catch_up(union flow *f)
 		tcp_resume(f);
 }
 
-static void accepted(const struct listener *l, int fd,
-		     const union sockaddr_any *sa)
+bool tcp_make_way(const struct side *g)
 {
-	struct side ini = {
-		.ours_port = l->port, .pif = l->pif,
-	};
-	enum fwd_verdict v;
-	const struct side *g;
-	union flow *f, *old;
+	union flow *old = alike(g);
 
-	if (!addr_from_sa(sa, &ini.peer, &ini.peer_port)) {
-		sock_reset(fd);
-		return;
-	}
-	ini.ours = addr_any(addr_is4(&ini.peer));
-	/* Of 127/8 the very address asked for counts, see fwd.c */
-	if (l->pif == PIF_NS)
-		sock_name(fd, &ini.ours);
-	f = flow_open(IPPROTO_TCP, &ini, l->target, &v);
-	if (!f) {
-		sock_reset(fd);
-		return;
-	}
-	g = &f->h.side[1];
-	if (leads_back(g)) {
-		sock_reset(fd);
-		flow_close(f);
-		return;
-	}
-	if (g->pif != PIF_GUEST) {
-		splice_open(f, fd);
-		return;
-	}
-	old = alike(g);
 	if (old && !is_over(&old->tcp)) {
 		catch_up(old);
 		old = alike(g);
 	}
-	if (old && is_over(&old->tcp)) {
-		tcp_send_flags(old, TH_ACK);
-		finish(old);
-		old = NULL;
-	}
-	/* Nobody is there who could listen; or another client, which looks like
-	 * this one to the guest after translation */
-	if (!tap_served() || old) {
-		sock_reset(fd);
-		flow_close(f);
-		return;
-	}
+	if (!old)
+		return true;
+	if (!is_over(&old->tcp))
+		return false;
+	tcp_send_flags(old, TH_ACK);
+	finish(old);
+	return true;
+}
+
+void tcp_invite(union flow *f, int fd)
+{
 	tcp_open(f, 1, fd, TS_SYN_SENT);
 	ev_soon();
 	flow_commit(f, FLOW_TCP, 1U << 1);
 	tcp_send_flags(f, TH_SYN);
-	rtt_start(&f->tcp, f->tcp.snd_una);
+	tcp_rtt_start(&f->tcp, f->tcp.snd_una);
 	f->tcp.snd_nxt = f->tcp.snd_una + 1;
 	arm(f);
 }
 
-void tcp_accept_ready(union ev_ref ref, uint32_t mask)
-{
-	const struct listener *l = listener_at(ref);
-	int i;
-
-	(void)mask;
-	if (!l)
-		return;
-	listen_spare();			/* in case the last one was lost */
-	for (i = 0; i < run.accepts; i++) {
-		union sockaddr_any sa;
-		socklen_t len = sizeof(sa);
-		int fd = accept4(l->fd, &sa.sa, &len,
-				 SOCK_NONBLOCK | SOCK_CLOEXEC);
-
-		if (fd >= 0) {
-			accepted(l, fd, &sa);
-		} else if (errno == EMFILE || errno == ENFILE) {
-			if (!splice_release())
-				listen_shed(l);
-		} else if (errno == EAGAIN) {
-			break;
-		}
-	}
-	/* Follow the load: one at a time costs no vain call */
-	run.accepts = i < run.accepts ? MAX(i, 1) :
-					MIN(i * 2, ACCEPT_BUDGET);
-}
-
 /* -------------------------------------------------------------- guest -> host */
-
-/* Send again, from the oldest on: @all that the guest does not have, or what it
- * says it misses. With a guest that does not say, one frame at a time */
-static void recover(union flow *f, bool all)
-{
-	struct tcp_flow *t = &f->tcp;
-
-	t->flags |= TF_RECOVER | (all ? TF_ALL_LOST : 0U);
-	t->recover = t->snd_nxt;
-	if (t->flags & TF_SACK)
-		sack_start(&t->sack, t->snd_una, t->snd_nxt);
-	else
-		tcp_resend(f);
-}
-
-/* The guest acknowledges something new */
-static void ack_advance(union flow *f, uint32_t ack)
-{
-	struct tcp_flow *t = &f->tcp;
-
-	rtt_end(t, ack);
-	t->snd_una = ack;
-	t->retries = 0;
-	sack_acked(&t->sack, ack);
-	if (t->flags & TF_FIN_SENT && ack == t->snd_nxt)
-		t->flags |= TF_FIN_ACKED;
-	if (t->flags & TF_RECOVER && !seq_lt(ack, t->recover)) {
-		t->flags &= ~(uint32_t)(TF_RECOVER | TF_ALL_LOST | TF_ASKED);
-		if (t->sack.head) {
-			t->flags |= TF_RECOVER;	/* there are more */
-			t->recover = t->snd_nxt;
-		}
-	} else if (t->flags & TF_ASKED && !t->sack.head) {
-		/* It had none of those behind, or would have said so */
-		t->flags &= ~(uint32_t)TF_ASKED;
-		t->flags |= TF_ALL_LOST;
-		sack_start(&t->sack, t->snd_una, t->snd_nxt);
-	} else if (t->flags & TF_RECOVER && !(t->flags & TF_SACK)) {
-		tcp_resend(f);		/* RFC 6582: the next hole */
-	}
-	rto_restart(t);
-}
-
-/* What the guest has beyond a gap. This link does not reorder, so a gap is a
- * loss at once */
-static void take_sack(union flow *f, const struct pkt *p)
-{
-	struct seg_block b[SEG_BLOCKS];
-	struct tcp_flow *t = &f->tcp;
-	unsigned n = seg_sack_parse(p, b, ARRAY_LEN(b));
-	uint32_t high = sack_high(&t->sack, t->snd_una);
-	bool first = !t->sack.head;
-
-	if (!sack_take(&t->sack, t->snd_una, t->snd_nxt, b, n))
-		return;
-	if (!(t->flags & TF_RECOVER))
-		recover(f, false);
-	else if (t->flags & TF_ASKED && first)
-		sack_start(&t->sack, t->snd_una, t->snd_nxt);
-	/* To fill holes is no answer to what there is behind them */
-	if (seq_lt(high, sack_high(&t->sack, t->snd_una)))
-		t->flags &= ~(uint32_t)TF_ASKED;
-	t->retries = 0;
-	rto_restart(t);
-}
-
-/* What the guest threw away while its window was closed goes again at once */
-static void window_opens(union flow *f)
-{
-	struct tcp_flow *t = &f->tcp;
-
-	t->retries = 0;				/* those were probes */
-	rto_restart(t);
-	if (t->snd_una != t->snd_nxt)
-		recover(f, !t->sack.head);
-}
-
-/* Acknowledgement and window; false to ignore the rest of the segment */
-static bool take_ack(union flow *f, const struct pkt *p)
-{
-	struct tcp_flow *t = &f->tcp;
-	uint32_t ack = p->tcp.ack, wnd = (uint32_t)p->tcp.win << t->snd_ws;
-
-	if (seq_lt(t->snd_nxt, ack)) {		/* of what was never sent */
-		t->flags |= TF_ACK_NOW;
-		return false;
-	}
-	if (seq_lt(ack, t->snd_una))
-		return true;
-	if (ack != t->snd_una) {
-		ack_advance(f, ack);
-	} else if (!seg_len(p) && wnd == t->snd_wnd && t->snd_una != t->snd_nxt &&
-		   t->state == TS_OPEN && wnd &&
-		   !(t->flags & (TF_RECOVER | TF_SACK))) {
-		/* This link does not reorder: one duplicate means a loss */
-		recover(f, false);
-	}
-	if (t->flags & TF_SACK && p->tcp.optlen && t->state == TS_OPEN)
-		take_sack(f, p);
-	if (!t->snd_wnd && wnd && t->state == TS_OPEN)
-		window_opens(f);
-	t->snd_wnd = wnd;
-	return true;
-}
 
 /* Answer to our SYN; false if the flow ended */
 static bool take_synack(union flow *f, const struct pkt *p)
@@ -576,6 +413,10 @@ static bool take_synack(union flow *f, const struct pkt *p)
 
 	if (p->tcp.flags & TH_ACK && p->tcp.ack != t->snd_nxt) {
 		tcp_send_rst_for(p);		/* RFC 9293 3.10.7.3 */
+		/* What that has ended is an old connection with these ports:
+		 * the new one need not wait for a time-out */
+		if (!(p->tcp.flags & TH_RST) && may_challenge(t))
+			syn_again(f, TH_SYN);
 		return true;
 	}
 	if (p->tcp.flags & TH_RST) {
@@ -587,7 +428,7 @@ static bool take_synack(union flow *f, const struct pkt *p)
 	if ((p->tcp.flags & (TH_SYN | TH_ACK)) != (TH_SYN | TH_ACK))
 		return true;
 	tcp_take_syn(f, p);
-	rtt_end(t, t->snd_nxt);
+	tcp_rtt_end(t, t->snd_nxt);
 	t->snd_una = t->snd_nxt;
 	t->state = TS_OPEN;
 	t->retries = 0;
@@ -600,6 +441,27 @@ static bool take_synack(union flow *f, const struct pkt *p)
 		return false;
 	}
 	return true;
+}
+
+/* The guest resets; false if the flow ended, which takes the very next number
+ * (RFC 5961 3.2), or, as some systems have it, that of its end once more */
+static bool take_rst(union flow *f, const struct pkt *p)
+{
+	struct tcp_flow *t = &f->tcp;
+
+	if (p->tcp.seq != tcp_in_end(f) &&
+	    !(t->flags & TF_GUEST_FIN && p->tcp.seq == t->rcv_nxt - 1)) {
+		if (seq_lt(t->rcv_nxt, p->tcp.seq) &&
+		    seq_lt(p->tcp.seq, t->rcv_edge))
+			challenge(t);
+		return true;
+	}
+	tcp_in_reset();			/* no shutdown() will follow */
+	if (tcp_in_deliver(f))
+		reset_host(f);
+	else
+		reset_guest(f);
+	return false;
 }
 
 /* RFC 9293 3.10.7.4 with the checks of RFC 5961; false if the flow ended */
@@ -621,20 +483,8 @@ static bool segment(union flow *f, struct pkt *p)
 	if (t->state == TS_SYN_SENT)
 		return take_synack(f, p);
 
-	if (p->tcp.flags & TH_RST) {
-		if (p->tcp.seq == tcp_in_end(f)) {
-			tcp_in_reset();		/* no shutdown() will follow */
-			if (tcp_in_deliver(f))
-				reset_host(f);
-			else
-				reset_guest(f);
-			return false;
-		}
-		if (seq_lt(t->rcv_nxt, p->tcp.seq) &&
-		    seq_lt(p->tcp.seq, t->rcv_edge))
-			t->flags |= TF_ACK_NOW;		/* challenge */
-		return true;
-	}
+	if (p->tcp.flags & TH_RST)
+		return take_rst(f, p);
 	if (t->state == TS_CONNECTING) {
 		/* A repeated SYN, or a new attempt from the same port */
 		if ((p->tcp.flags & (TH_SYN | TH_ACK)) == TH_SYN)
@@ -644,8 +494,10 @@ static bool segment(union flow *f, struct pkt *p)
 	if (p->tcp.flags & TH_SYN) {
 		if (t->state == TS_SYN_RCVD && p->tcp.seq == t->rcv_nxt - 1)
 			syn_again(f, TH_SYN | TH_ACK);
+		else if (p->tcp.flags & TH_ACK)
+			t->flags |= TF_ACK_NOW;	/* our last step was lost */
 		else
-			t->flags |= TF_ACK_NOW;		/* challenge */
+			challenge(t);		/* RFC 5961 4 */
 		return true;
 	}
 	if (!(p->tcp.flags & TH_ACK))
@@ -654,8 +506,10 @@ static bool segment(union flow *f, struct pkt *p)
 		tcp_send_rst_for(p);
 		return true;
 	}
-	if (!take_ack(f, p))
+	if (!tcp_take_ack(f, p)) {
+		challenge(t);
 		return true;
+	}
 	t->state = TS_OPEN;
 	if (tcp_in_take(f, p))
 		return true;
@@ -698,7 +552,7 @@ void tcp_input(const struct pkt *p, unsigned n)
 				tcp_send_rst_for(&seg);
 			continue;
 		}
-		f->tcp.active = now_ms();
+		f->tcp.active = clock_ms();
 		if ((seg.tos & TCP_TOS_MASK) != f->tcp.tos)
 			tcp_take_tos(f, seg.tos);
 		if (!segment(f, &seg)) {
@@ -755,7 +609,10 @@ void tcp_sock_ready(union ev_ref ref, uint32_t mask)
 
 		if (log_shown(LOG_LVL_DEBUG))
 			debug("%s: %s", flow_str(f), strerror(e));
-		reset_guest(f);
+		if (t->state == TS_CONNECTING)
+			connect_failed(f, e);
+		else
+			reset_guest(f);
 		return;
 	}
 	if (mask & EPOLLPRI)
@@ -789,43 +646,11 @@ void tcp_resume(union flow *f)
 		reset_guest(f);
 	else if (f->tcp.state == TS_DONE)
 		complete(f);
-	else if (!tcp_can_send(f) || push(f))
+	else if (!tcp_can_send(f) || sent(f, tcp_send_data(f)))
 		settle(f);
 }
 
 /* -------------------------------------------------------------- deadlines */
-
-/*
- * Data has not been acknowledged in time; false if the flow ended.
- *
- * A guest with selective acknowledgements is asked by one frame for what it
- * misses; if it had said so, all of that goes once more. When that does not
- * help, or it seems to miss what it had, what it said counts no more: it may
- * have changed its mind (RFC 2018 8).
- */
-static bool unanswered(union flow *f)
-{
-	struct tcp_flow *t = &f->tcp;
-
-	if (t->retries > 2 || sack_taken_back(&t->sack, t->snd_una))
-		sack_free(&t->sack);
-	t->flags |= TF_RECOVER;
-	t->recover = t->snd_nxt;
-	sack_start(&t->sack, t->snd_una, t->snd_nxt);
-	if (t->flags & TF_SACK && t->sack.head) {
-		t->flags |= TF_ASKED | (t->retries > 1 ? TF_ALL_LOST : 0U);
-		return push(f);
-	}
-
-	if (t->flags & TF_SACK) {
-		t->flags |= TF_ASKED;
-		sack_filled(&t->sack, t->recover, t->snd_nxt);
-	}
-	if (tcp_resend(f) != TCP_RESET)
-		return true;
-	reset_guest(f);
-	return false;
-}
 
 /* Nothing came back in time; false if the flow ended */
 static bool timed_out(union flow *f)
@@ -837,7 +662,7 @@ static bool timed_out(union flow *f)
 	 * 3.8.6.1 */
 	if (t->retries >= limit && t->snd_una != t->snd_nxt &&
 	    (t->snd_wnd || t->state != TS_OPEN ||
-	     now_ms() - t->active > 2 * (WIN_RTO_MAX / MSEC))) {
+	     clock_ms() - t->active > 2 * (WIN_RTO_MAX / MSEC))) {
 		debug("%s: the guest does not answer", flow_str(f));
 		tcp_abort(f);
 		return false;
@@ -856,11 +681,11 @@ static bool timed_out(union flow *f)
 			tcp_send_probe(f);
 			break;
 		}
-		if (!unanswered(f))
+		if (!sent(f, tcp_unanswered(f)))
 			return false;
 		break;
 	}
-	rto_restart(t);
+	tcp_rto_restart(t);
 	return true;
 }
 
@@ -868,6 +693,7 @@ void tcp_timer(struct timer *timer)
 {
 	union flow *f = flow_of_timer(timer);
 	struct tcp_flow *t = &f->tcp;
+	uint32_t idle;
 
 	if (t->state == TS_DONE)
 		return;				/* on its way out */
@@ -879,18 +705,21 @@ void tcp_timer(struct timer *timer)
 		reset_guest(f);
 		return;
 	}
-	if (t->flags & TF_ACK_DUE && (int32_t)(t->ack_at - now_ms()) <= 0) {
+	if (t->flags & TF_ACK_DUE && (int32_t)(t->ack_at - clock_ms()) <= 0) {
 		/* Nothing to ride on came: do not wait the next time */
 		t->flags &= ~(uint32_t)(TF_CHATTY | TF_ACK_DUE);
 		t->flags |= TF_ACK_NOW;
 	}
-	if (t->flags & TF_RTO_ON && (int32_t)(t->rto_at - now_ms()) <= 0 &&
+	if (t->flags & TF_RTO_ON && (int32_t)(t->rto_at - clock_ms()) <= 0 &&
 	    rto_needed(t) && !timed_out(f))
 		return;
-	if (now_ms() - t->active >= IDLE_MAX) {
-		debug("%s: idle for too long", flow_str(f));
+	idle = clock_ms() - t->active;
+	if (idle >= IDLE_MAX + ALIVE_TRIES * ALIVE_WAIT) {
+		debug("%s: the guest is gone", flow_str(f));
 		tcp_abort(f);
 		return;
 	}
+	if (idle >= IDLE_MAX && t->state == TS_OPEN)
+		tcp_send_probe(f);
 	settle(f);
 }

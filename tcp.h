@@ -5,6 +5,8 @@
 #ifndef TCP_H
 #define TCP_H
 
+#include <stdbool.h>
+
 #include "flow.h"
 #include "hdr.h"
 
@@ -15,8 +17,13 @@
  */
 void tcp_input(const struct pkt *p, unsigned n);
 
-/* tcp_accept_ready() - A forwarded port has connections waiting */
-void tcp_accept_ready(union ev_ref ref, uint32_t mask);
+/* tcp_make_way() - Side @g is to be the guest's of a new connection: end one that
+ * looks the same to it, if all was said. False if it goes on */
+bool tcp_make_way(const struct side *g);
+
+/* tcp_invite() - Offer a new flow, the socket of which is @fd, to the guest: its
+ * side 1 */
+void tcp_invite(union flow *f, int fd);
 
 /* tcp_sock_ready() - A connection's host socket (edge-triggered) */
 void tcp_sock_ready(union ev_ref ref, uint32_t mask);

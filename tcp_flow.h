@@ -15,6 +15,8 @@
 #include "tcp_ooo.h"
 #include "tcp_sack.h"
 
+#define TCP_CHALLENGE_MS	512U	/* a power of two, as the clock wraps */
+
 enum tcp_state {
 	TS_CONNECTING,		/* host connect() pending, guest waits */
 	TS_SYN_SENT,		/* SYN sent to the guest (inbound) */
@@ -83,7 +85,11 @@ struct tcp_flow {
 	struct hold	hold;		/* accepted, not yet in the socket */
 	struct ooo	ooo;		/* from the guest, beyond a gap */
 	struct sack	sack;		/* what the guest has beyond one */
-	uint32_t	label;		/* for the IPv6 flow label */
+	uint16_t	label;		/* for the IPv6 flow label */
+	uint8_t		holes;		/* to be filled yet, for the guest's last
+					 * acknowledgement */
+	uint8_t		challenged;	/* when an impossible segment was answered
+					 * last, in units of TCP_CHALLENGE_MS */
 	uint16_t	mss;		/* payload of a segment to the guest */
 	uint16_t	rcv_mss;	/* ... and from it, as we announced */
 	uint16_t	taken;		/* KiB out of the host socket, or many */

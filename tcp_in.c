@@ -30,6 +30,7 @@ void tcp_in_start(void)
 {
 	run.n = run.bytes = 0;
 	run.fin = run.gap = false;
+	ooo_forget();
 }
 
 uint32_t tcp_in_end(const union flow *f)
@@ -193,6 +194,19 @@ static void keep(struct tcp_flow *t, struct pkt *p)
 	run.gap = true;
 }
 
+/* Bytes before @end, the next expected, came again: a guest that is told can see
+ * that it took a delay for a loss (RFC 2883) */
+static void duplicate(struct tcp_flow *t, const struct pkt *p, uint32_t end)
+{
+	size_t n = cur_left(&p->data);
+
+	if (!n || !seq_lt(p->tcp.seq, end))
+		return;
+	ooo_twice(&t->ooo, p->tcp.seq,
+		  (uint32_t)MIN(n, (size_t)(end - p->tcp.seq)));
+	run.gap = true;
+}
+
 bool tcp_in_take(union flow *f, struct pkt *p)
 {
 	struct tcp_flow *t = &f->tcp;
@@ -210,6 +224,7 @@ bool tcp_in_take(union flow *f, struct pkt *p)
 	}
 	if (p->tcp.seq == end - 1 && seg_len(p) == 1)
 		keep_alive(t);
+	duplicate(t, p, end);
 	if (t->flags & TF_GUEST_FIN || run.fin) {
 		t->flags |= TF_ACK_NOW;
 		return true;

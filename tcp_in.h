@@ -31,7 +31,8 @@ void tcp_in_reset(void);
  * the socket does not take is held and counts as taken */
 bool tcp_in_deliver(union flow *f);
 
-/* tcp_in_gap() - Has the run brought bytes beyond a gap? */
+/* tcp_in_gap() - Has the run brought bytes beyond a gap, or some that we had? The
+ * guest learns that from bare acknowledgements only */
 bool tcp_in_gap(void);
 
 /* tcp_in_drain() - The host socket has room again, for what is held */

@@ -27,12 +27,15 @@ static struct {
 	uint16_t	free;		/* recycled ones */
 	uint16_t	touched;	/* ever taken */
 	unsigned	used;
+	const struct ooo *twice_of;	/* whose duplicate, NULL = nobody's */
+	struct seg_block twice;
 } ooo;
 
 void ooo_init(void)
 {
 	ooo.free = ooo.touched = 0;
 	ooo.used = 0;
+	ooo_forget();
 }
 
 static struct piece *at(uint16_t number)
@@ -120,6 +123,7 @@ bool ooo_put(struct ooo *o, uint32_t seq, struct cursor *c, bool fin)
 		}
 		if (cur_left(c) && seq_lt(seq, end_of(p))) {
 			gap = MIN(end_of(p) - seq, (uint32_t)cur_left(c));
+			ooo_twice(o, seq, gap);
 			cur_skip(c, gap);
 			seq += gap;
 			o->recent = i;
@@ -208,12 +212,29 @@ static void told(uint16_t from, uint16_t to)
 		at(from)->news = false;
 }
 
+void ooo_twice(const struct ooo *o, uint32_t seq, uint32_t n)
+{
+	ooo.twice_of = o;
+	ooo.twice = (struct seg_block){ seq, seq + n };
+}
+
+void ooo_forget(void)
+{
+	ooo.twice_of = NULL;
+}
+
 unsigned ooo_blocks(struct ooo *o, struct seg_block *b, unsigned max)
 {
 	struct joined j;
-	unsigned n = 0, round;
+	unsigned n = 0, round, twice;
 	uint32_t turn = o->turn;
 	uint16_t i;
+
+	if (ooo.twice_of == o) {
+		b[n++] = ooo.twice;
+		ooo_forget();
+	}
+	twice = n;
 
 	/* 0: the recent one, 1: news, 2 and 3: the others, going round */
 	for (round = 0; round < 4; round++) {
@@ -233,7 +254,7 @@ unsigned ooo_blocks(struct ooo *o, struct seg_block *b, unsigned max)
 		unsigned k;
 
 		j = join(o, i);
-		for (k = 0; k < n && b[k].start != j.b.start; k++)
+		for (k = twice; k < n && b[k].start != j.b.start; k++)
 			;
 		if (k < n || j.b.start == j.b.end)
 			told(i, j.next);
@@ -255,6 +276,8 @@ void ooo_free(struct ooo *o)
 	while (o->head)
 		pop(o);
 	o->recent = 0;
+	if (ooo.twice_of == o)
+		ooo_forget();
 }
 
 unsigned ooo_used(void)

@@ -114,7 +114,7 @@ static void put_headers(union flow *f, struct tap_slot *slot, uint32_t seq,
 		.src = s->ours, .dst = s->peer,
 		.proto = IPPROTO_TCP, .ttl = TCP_TTL,
 		/* RFC 6437 3: constant in a flow, not zero, not telling */
-		.flowlabel = (t->label & 0xfffff) | 1,
+		.flowlabel = (uint32_t)t->label << 4 | 1,
 	};
 
 	if (flags & TH_SYN) {
@@ -123,11 +123,12 @@ static void put_headers(union flow *f, struct tap_slot *slot, uint32_t seq,
 
 		optlen = seg_opts_put(opt, t->rcv_mss, ws ? t->rcv_ws : -1,
 				      sack);
-	} else if (t->ooo.head && t->flags & TF_SACK && !slot->len) {
+	} else if (t->flags & TF_SACK && !slot->len) {
 		struct seg_block b[SEG_BLOCKS];
+		unsigned k = ooo_blocks(&t->ooo, b, SEG_BLOCKS);
 
-		optlen = seg_sack_put(opt, b, ooo_blocks(&t->ooo, b,
-							 SEG_BLOCKS));
+		if (k)
+			optlen = seg_sack_put(opt, b, k);
 	}
 	n = hdr_put_ip(slot->hdr, &ip, TCP_HLEN + optlen + slot->len);
 	n += hdr_put_tcp(slot->hdr + n, s->ours_port, s->peer_port, seq,
@@ -480,7 +481,8 @@ bool tcp_can_send(const union flow *f)
 	const struct tcp_flow *t = &f->tcp;
 	struct seg_block b;
 
-	if (t->flags & TF_RECOVER && t->flags & TF_SACK && next_hole(t, &b))
+	if (t->flags & TF_RECOVER && t->flags & TF_SACK && t->holes &&
+	    next_hole(t, &b))
 		return t->state == TS_OPEN;
 	if (t->state != TS_OPEN || t->flags & TF_FIN_SENT)
 		return false;
@@ -489,7 +491,9 @@ bool tcp_can_send(const union flow *f)
 	return !(t->flags & TF_RX_DRY) && send_window(t);
 }
 
-/* Send again, up to the budget, which is lowered by it */
+/* Send again, up to the budget, which is lowered by it. To fill holes of a byte
+ * each, as a guest could make them, costs frames and no budget: so they are
+ * counted, and the next acknowledgement is waited for */
 static enum tcp_verdict send_holes(union flow *f, int frames, uint32_t *budget)
 {
 	struct tcp_flow *t = &f->tcp;
@@ -498,7 +502,7 @@ static enum tcp_verdict send_holes(union flow *f, int frames, uint32_t *budget)
 	enum tcp_verdict v = TCP_OK;
 	struct seg_block b;
 
-	while (v == TCP_OK && next_hole(t, &b)) {
+	while (v == TCP_OK && t->holes && next_hole(t, &b)) {
 		if (!*budget) {
 			v = TCP_MORE;
 			break;
@@ -517,6 +521,7 @@ static enum tcp_verdict send_holes(union flow *f, int frames, uint32_t *budget)
 		if (!sent && v == TCP_OK)
 			v = TCP_RESET;		/* it should be there */
 		*budget -= MIN(*budget, sent);
+		t->holes -= !!sent;
 		sack_filled(&t->sack, b.start + sent, t->snd_nxt);
 	}
 	t->flags = (t->flags & ~(uint32_t)(TF_RX_DRY | TF_HOST_EOF)) | keep;
@@ -568,6 +573,24 @@ enum tcp_verdict tcp_send_data(union flow *f)
 		t->snd_nxt++;
 	}
 	return TCP_OK;
+}
+
+void tcp_send_rest(union flow *f)
+{
+	struct tcp_flow *t = &f->tcp;
+	uint32_t room, sent;
+
+	t->flags &= ~(uint32_t)TF_RX_DRY;
+	while (!(t->flags & (TF_RX_DRY | TF_HOST_EOF)) &&
+	       (room = send_window(t))) {
+		enum tcp_verdict v = send_range(f, t->snd_nxt,
+						MIN(room, BATCH_BYTES),
+						BUDGET_SLOTS, &sent);
+
+		t->snd_nxt += sent;
+		if (v != TCP_OK || !sent)
+			break;
+	}
 }
 
 enum tcp_verdict tcp_resend(union flow *f)

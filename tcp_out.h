@@ -30,6 +30,11 @@ bool tcp_can_send(const union flow *f);
  */
 enum tcp_verdict tcp_send_data(union flow *f);
 
+/* tcp_send_rest() - The host socket was reset: what it has received before, as far
+ * as the guest's window allows. That the kernel calls what follows an end of data
+ * does not make it one. Then comes the reset */
+void tcp_send_rest(union flow *f);
+
 /* tcp_resend() - Once more what is unacknowledged, from the oldest byte, one
  * frame */
 enum tcp_verdict tcp_resend(union flow *f);

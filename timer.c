@@ -66,6 +66,11 @@ uint64_t clock_now(void)
 	return wheel.now;
 }
 
+uint32_t clock_ms(void)
+{
+	return (uint32_t)(wheel.now / MSEC);
+}
+
 void clock_set(uint64_t us)
 {
 	wheel.frozen = us;

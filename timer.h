@@ -20,7 +20,7 @@
 
 /* Who set a timer; passt.c has one handler for each */
 enum timer_kind { TM_NONE, TM_TCP, TM_UDP, TM_PING, TM_RA,
-		  TM_NEIGH, TM_SCAN, TM_MCAST, TM_IGMP, TM_KINDS };
+		  TM_NEIGH, TM_SCAN, TM_MCAST, TM_IGMP, TM_FRAG, TM_KINDS };
 
 struct timer {
 	struct timer *next, **pprev;	/* slot list; pprev NULL = not filed */
@@ -35,6 +35,9 @@ void clock_update(void);
 
 /* clock_now() - Time of this turn, in microseconds, never going back */
 uint64_t clock_now(void);
+
+/* clock_ms() - The same in milliseconds; it wraps */
+uint32_t clock_ms(void);
 
 /* clock_set() - For tests: freeze the clock at @us; clock_update() then does
  * nothing until clock_set(0) */

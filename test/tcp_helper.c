@@ -33,6 +33,7 @@
 #include "siphash.h"
 #include "sock.h"
 #include "tcp.h"
+#include "tcp_accept.h"
 #include "util.h"
 
 #define QUEUE	64

@@ -7,6 +7,7 @@ codes and reporters, and what IP headers carry. Two routers lie between:
 
 The last link has an MTU of 1400. Most is compared with what a program on the
 host itself is told."""
+import errno
 import re
 import select
 import socket
@@ -166,6 +167,39 @@ def errors(name, guest):
                     got[4].startswith("fe80::")), text, got)
 
 
+def connecting(pid, v, dst):
+    """How connect() ends, by name."""
+    s = socket_in(pid, v)
+    s.settimeout(6)
+    try:
+        s.connect((dst, 9))
+        return "connected"
+    except OSError as e:
+        return errno.errorcode.get(e.errno, str(e))
+    finally:
+        s.close()
+
+
+def connects(name, guest):
+    """TCP: the same errno as without us. An unreachable host is not one that
+    refuses, as programs with several addresses to try know."""
+    for v in 4, 6:
+        for what, dst, want in (
+                ("refused", FAR, None), ("no route", NOWHERE, None),
+                ("unreachable", UNREACH, None), ("prohibited", PROHIBIT, None),
+                ("unreachable, by the host", LOCAL, "EHOSTUNREACH"),
+                # What a router's message makes of it; locally it is EACCES
+                ("prohibited, by the host", LOCAL_PROHIBIT,
+                 "EHOSTUNREACH" if v == 4 else "EACCES"),
+                ("no neighbour", SILENT, "EHOSTUNREACH")):
+            text = f"{name}: IPv{v}, a connection, {what}"
+            with case(text):
+                want = want or connecting(topo.host, v, dst[v])
+                got = connecting(guest, v, dst[v])
+                ok(got == want and got != "connected", text,
+                   f"{got}, not {want}")
+
+
 # --- what headers carry ---
 
 def carried(name, guest):
@@ -284,6 +318,7 @@ for name, daemon in ("pasta", topo.pasta), ("passt", topo.passt):
             g = PumpGuest(p) if name == "passt" else None
             traceroutes(name, p.guest)
             errors(name, p.guest)
+            connects(name, p.guest)
             carried(name, p.guest)
             tcp(name, p)
             if g:

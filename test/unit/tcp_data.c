@@ -187,6 +187,7 @@ static void test_strange(void)
 	EXPECT(host_gets(&c, 0, 10));
 
 	group("resets out of order");
+	rig_advance(SEC);
 	guest_send(&c, TH_RST, 12, 1, NULL, 0);
 	EXPECT_SEG(&c, TH_ACK, 1, 11, 0);
 	guest_send(&c, TH_RST, 10, 1, NULL, 0);

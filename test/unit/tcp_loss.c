@@ -361,6 +361,51 @@ static void test_lies(void)
 	over(&c, 10);
 }
 
+/* A guest can make each byte a hole, and open all of them with one frame: what
+ * that is answered with has to be bounded */
+static void test_tiny_holes(void)
+{
+	struct conn c;
+	uint32_t i;
+	unsigned n;
+
+	opened(&c, "many tiny holes", true, 10);
+	for (i = 0; i < 240; i += 4) {
+		unsigned k;
+
+		c.blocks = 4;
+		for (k = 0; k < 4; k++) {
+			c.block[k].start = 3 + 4 * (i + k);
+			c.block[k].end = c.block[k].start + 2;
+		}
+		guest_send(&c, TH_ACK, 1, 1, NULL, 0);
+	}
+	while (!rig_quiet())
+		rig_pop();
+	for (i = 1; i < 10; i++) {
+		/* Lost again, all of them, as what was sent later has come */
+		more(&c, 9 + i, 10 + i);
+		c.blocks = 1;
+		c.block[0].start = at(9 + i);
+		c.block[0].end = at(10 + i);
+		guest_send(&c, TH_ACK, 1, 1, NULL, 0);
+		c.blocks = 0;
+		for (n = 0; !rig_quiet(); n++)
+			rig_pop();
+		EXPECT(n > 0 && n <= 33);
+	}
+
+	group("... are filled nevertheless");
+	for (n = 0; n < 300 && rig_flow(&c)->tcp.flags & TF_RECOVER; n++) {
+		uint32_t una = rig_flow(&c)->tcp.snd_una - c.irs;
+
+		guest_send(&c, TH_ACK, 1, MIN(una + 4, at(19)), NULL, 0);
+		while (!rig_quiet())
+			rig_pop();
+	}
+	over(&c, 19);
+}
+
 static void test_old_guest(void)
 {
 	struct conn c;
@@ -577,23 +622,64 @@ static void test_guest_loses(void)
 	EXPECT_EQ(host_read(&c, buf, sizeof(buf)), 22 * M);
 	EXPECT(is_pattern(buf, 0, 22 * M));
 
-	group("an acknowledgement that was lost is repeated");
+	group("an acknowledgement that was lost is repeated, with what came twice");
 	from_guest(&c, 21, 0);
 	guest_go();
-	EXPECT(told(&c, at(22), 0));
+	EXPECT(told(&c, at(22), 1) && block_is(&c, 0, at(21), at(22)));
+	EXPECT_QUIET();
+	guest_segment(&c, TH_ACK, at(20) + 5, 1, data, 2 * M);
+	guest_go();
+	EXPECT(told(&c, at(22) + 5, 1) && block_is(&c, 0, at(20) + 5, at(22)));
+	EXPECT_EQ(host_read(&c, buf, sizeof(buf)), 5);
+	guest_segment(&c, TH_ACK, at(22) + 5, 1, data + at(22) + 4, M - 5);
+	guest_go();
+	EXPECT(told(&c, at(23), 0));
+	EXPECT_EQ(host_read(&c, buf, sizeof(buf)), M - 5);
+
+	group("... beyond a gap as well, before the block that it is in");
+	from_guest(&c, 25, 0);
+	from_guest(&c, 26, 0);
+	guest_go();
+	EXPECT(told(&c, at(23), 1));
+	from_guest(&c, 25, 0);
+	guest_go();
+	EXPECT(told(&c, at(23), 2) && block_is(&c, 0, at(25), at(26)) &&
+	       block_is(&c, 1, at(25), at(27)));
+	from_guest(&c, 23, 0);
+	from_guest(&c, 24, 0);
+	guest_go();
+	EXPECT(told(&c, at(27), 0));
+	EXPECT_EQ(host_read(&c, buf, sizeof(buf)), 4 * M);
 	EXPECT_QUIET();
 
 	group("an end beyond a gap");
-	from_guest(&c, 23, TH_FIN);
+	from_guest(&c, 28, TH_FIN);
 	guest_go();
-	EXPECT(told(&c, at(22), 1));
+	EXPECT(told(&c, at(27), 1));
 	EXPECT_EQ(host_read(&c, buf, 1), -EAGAIN);
-	from_guest(&c, 22, 0);
+	from_guest(&c, 27, 0);
 	guest_go();
-	EXPECT(told(&c, at(24) + 1, 0));
+	EXPECT(told(&c, at(29) + 1, 0));
 	EXPECT_EQ(host_read(&c, buf, sizeof(buf)), 2 * M);
 	EXPECT_EQ(host_read(&c, buf, sizeof(buf)), 0);
-	guest_send(&c, TH_RST | TH_ACK, at(24) + 1, 1, NULL, 0);
+	guest_send(&c, TH_RST | TH_ACK, at(29) + 1, 1, NULL, 0);
+	conn_close(&c, false);
+	EXPECT_CLEAN();
+
+	opened(&c, "what came twice is not told on data, which has no room", true, 0);
+	c.win = 0;
+	guest_send(&c, TH_ACK, 1, 1, data, M);
+	EXPECT(told(&c, at(1), 0));
+	EXPECT(host_write(&c, data, 10));
+	rig_turn(20);
+	EXPECT_QUIET();
+	c.win = WIN >> 7;
+	from_guest(&c, 0, 0);
+	guest_go();
+	EXPECT(told(&c, at(1), 1) && block_is(&c, 0, 1, at(1)));
+	EXPECT_SEG(&c, TH_ACK, 1, at(1), 10);
+	EXPECT_EQ(host_read(&c, buf, sizeof(buf)), M);
+	guest_send(&c, TH_RST | TH_ACK, at(1), 11, NULL, 0);
 	conn_close(&c, false);
 	EXPECT_CLEAN();
 
@@ -701,6 +787,7 @@ int main(void)
 	test_lost_again();
 	test_tail();
 	test_lies();
+	test_tiny_holes();
 	test_old_guest();
 	test_end();
 	test_window();

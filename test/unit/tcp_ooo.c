@@ -77,9 +77,11 @@ static void get(struct ooo *o)
 static void compare(struct ooo *o)
 {
 	struct seg_block b[OOO_PER_FLOW + 1];
-	unsigned n = ooo_blocks(o, b, ARRAY_LEN(b)), i, runs = 0;
+	unsigned n, i, runs = 0;
 	uint32_t at, end;
 
+	ooo_forget();				/* see twice() */
+	n = ooo_blocks(o, b, ARRAY_LEN(b));
 	for (at = twin.nxt; at < SPACE; at = end + 1) {
 		for (end = at; end < SPACE && twin.have[end]; end++)
 			;
@@ -148,6 +150,37 @@ static void news(struct ooo *o)
 	ooo_free(o);
 }
 
+/* What came again is told once, of the connection it came in, before others */
+static void twice(struct ooo *o, struct ooo *other)
+{
+	struct seg_block b[4];
+
+	group("what came twice");
+	fresh();
+	put(o, 100, 10, false);
+	put(o, 100, 10, false);
+	put(o, 200, 10, false);
+	EXPECT_EQ(ooo_blocks(other, b, 4), 0);
+	EXPECT_EQ(ooo_blocks(o, b, 4), 3);
+	EXPECT(b[0].start == twin.base + 100 && b[0].end == twin.base + 110);
+	EXPECT_EQ(b[1].start, twin.base + 200);
+	EXPECT(!ooo_news(o));
+	EXPECT_EQ(ooo_blocks(o, b, 4), 2);
+
+	/* One that looks like a block is none that was told */
+	put(o, 300, 10, false);
+	put(o, 300, 10, false);
+	EXPECT_EQ(ooo_blocks(o, b, 1), 1);
+	EXPECT(ooo_news(o));
+
+	ooo_twice(o, twin.base, 7);
+	EXPECT_EQ(ooo_blocks(o, b, 4), 4);
+	EXPECT(b[0].start == twin.base && b[0].end == twin.base + 7);
+	ooo_twice(o, twin.base, 7);
+	ooo_free(o);
+	EXPECT_EQ(ooo_blocks(o, b, 4), 0);
+}
+
 int main(void)
 {
 	struct ooo o = { 0 }, other = { 0 };
@@ -213,11 +246,13 @@ int main(void)
 	EXPECT(b[0].start == twin.base + 200 && b[0].end == twin.base + 215);
 	EXPECT(b[1].start == twin.base + 100);
 	put(&o, 105, 2, false);			/* a repetition counts as well */
+	ooo_forget();
 	ooo_blocks(&o, b, 1);
 	EXPECT_EQ(b[0].start, twin.base + 100);
 	ooo_free(&o);
 
 	news(&o);
+	twice(&o, &other);
 
 	group("bounds: of a connection, of all, of the pool");
 	fresh();

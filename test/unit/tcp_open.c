@@ -159,6 +159,7 @@ static void test_syn_again(void)
 	guest_send(&c, TH_SYN, 5000, 0, NULL, 0);
 	EXPECT_SEG(&c, TH_ACK, 1, 1, 0);
 	EXPECT_EQ(rig_flow(&c)->tcp.state, TS_OPEN);
+	rig_advance(SEC);
 	guest_send(&c, TH_SYN, 0, 0, NULL, 0);
 	EXPECT_SEG(&c, TH_ACK, 1, 1, 0);
 	/* Its sender did not expect that: RFC 9293 3.10.7.3 */
@@ -299,6 +300,7 @@ static void test_stray(void)
 static void test_inbound(bool v6)
 {
 	struct conn c;
+	uint32_t iss;
 
 	group(v6 ? "inbound over IPv6" : "inbound over IPv4");
 	rig_reset();
@@ -314,8 +316,13 @@ static void test_inbound(bool v6)
 	EXPECT_QUIET();
 
 	group("answers to our SYN that are none");
+	iss = c.iss;
 	guest_send(&c, TH_SYN | TH_ACK, 0, 3, NULL, 0);
 	EXPECT_SEG(&c, TH_RST, 3, 0, 0);
+	/* Its old connection is no more: on with the new one */
+	c.iss = 0;
+	EXPECT_SEG(&c, TH_SYN, 0, 0, 0);
+	c.iss = iss;
 	guest_send(&c, TH_ACK, 0, 9, NULL, 0);
 	EXPECT_SEG(&c, TH_RST, 9, 0, 0);
 	guest_send(&c, TH_ACK, 0, 1, NULL, 0);

@@ -433,19 +433,6 @@ static void test_failures(void)
 	EXPECT_QUIET();
 	EXPECT_CLEAN();
 
-	opened(&c, "idle for too long", 0);
-	rig_advance(7190 * SEC);
-	EXPECT_QUIET();
-	ack(&c, 0, 65536);
-	rig_advance(7190 * SEC);
-	EXPECT_QUIET();
-	EXPECT_EQ(flow_count(), 1);
-	rig_advance(11 * SEC);
-	EXPECT_SEG(&c, TH_RST | TH_ACK, 1, 1, 0);
-	EXPECT_EQ(host_read(&c, buf, 1), -ECONNRESET);
-	conn_close(&c, false);
-	EXPECT_QUIET();
-	EXPECT_CLEAN();
 }
 
 int main(void)
