@@ -18,7 +18,8 @@ struct udp_flow {
 	uint32_t	used;		/* clock in ms of the last datagram */
 	uint8_t		seen[2];	/* datagrams from each side, up to 3 */
 	uint8_t		ttl;		/* as set on the target's socket; */
-	uint8_t		tos;		/* ttl 0: neither was yet */
+	uint8_t		tos;		/* ttl 0: none of these was yet */
+	uint8_t		discover;	/* IP_PMTUDISC_*, or the same of IPv6 */
 	uint16_t	listener_gen;	/* ... and generation of it */
 	bool		no_gso;		/* kernel refused UDP_SEGMENT here */
 	bool		waits;		/* the last one was the guest's */

@@ -63,7 +63,7 @@ struct tx {
 	unsigned	g;		/* side of the guest, or whoever sends */
 	int		fd;
 	const struct listener *l; /* NULL: connected socket */
-	uint8_t		ttl, tos;
+	uint8_t		ttl, tos, discover;
 	unsigned	nmsg, niov;
 	union sockaddr_any to;		/* unless the socket is connected: */
 	socklen_t	tolen;		/* the client, or the group */
@@ -372,8 +372,12 @@ static int tx_flush(struct tx *t)
 		}
 
 		/* Likely of an earlier datagram, which must not cost this one:
-		 * once more, and then it is this one's own */
-		udp_errors(t->fd, t->l ? NULL : t->f, t->l);
+		 * once more, and then it is this one's own. The kernel may have
+		 * queued that twice, and the guest has heard it */
+		if (!again || e != EMSGSIZE || t->l)
+			udp_errors(t->fd, t->l ? NULL : t->f, t->l);
+		else
+			udp_errors(t->fd, NULL, NULL);
 		if (again) {
 			tx_refused(t, i, e);
 			i++;
@@ -508,6 +512,34 @@ static int tx_groups(struct tx *t, const struct pkt *p, unsigned n)
 	return tx_flush(t);
 }
 
+_Static_assert(IP_PMTUDISC_DO == IPV6_PMTUDISC_DO &&
+	       IP_PMTUDISC_WANT == IPV6_PMTUDISC_WANT, "one word for both");
+
+/* discover_of() - What the socket must be told for datagrams like @p: who forbids
+ * to cut it up wants to hear that it was too big. Of IPv6 that is everything which
+ * the guest has not cut up itself; then we may as well */
+static uint8_t discover_of(const struct pkt *p)
+{
+	if (p->df && !p->fragment)
+		return IP_PMTUDISC_DO;
+	return addr_is4(&p->dst) ? IP_PMTUDISC_DONT : IP_PMTUDISC_WANT;
+}
+
+/* set_discover() - The same from now on; not for groups, of which nobody is told
+ * what is too big. @first: the socket has the kernel's default */
+static void set_discover(struct tx *t, bool first)
+{
+	bool v4 = addr_is4(&t->f->h.side[!t->g].peer);
+	struct udp_flow *u = &t->f->udp;
+	int v = t->discover;
+
+	if (u->open || udp_is_spliced(t->f) || (!first && u->discover == v))
+		return;
+	u->discover = t->discover;
+	setsockopt(t->fd, v4 ? SOL_IP : SOL_IPV6,
+		   v4 ? IP_MTU_DISCOVER : IPV6_MTU_DISCOVER, &v, sizeof(v));
+}
+
 /* set_header() - Socket of the flow's own: carry the guest's TTL and TOS from
  * now on */
 static void set_header(struct tx *t)
@@ -520,6 +552,7 @@ static void set_header(struct tx *t)
 	if (t->tos != u->tos)
 		sock_tos(t->fd, addr_is4(peer), t->tos);
 	u->tos = t->tos;
+	set_discover(t, !u->ttl);
 	if (t->ttl == u->ttl)
 		return;
 	u->ttl = t->ttl;
@@ -533,7 +566,8 @@ static void set_header(struct tx *t)
 
 static bool same_header(const struct pkt *a, const struct pkt *b)
 {
-	return a->ttl == b->ttl && a->tos == b->tos;
+	return a->ttl == b->ttl && a->tos == b->tos &&
+	       discover_of(a) == discover_of(b);
 }
 
 void udp_out(union flow *f, const struct listener *l, const struct pkt *p,
@@ -554,6 +588,7 @@ void udp_out(union flow *f, const struct listener *l, const struct pkt *p,
 
 		t.ttl = p[i].ttl;
 		t.tos = p[i].tos;
+		t.discover = discover_of(p + i);
 		for (k = 1; i + k < n && same_header(p + i, p + i + k); k++)
 			;
 		if (!l)

@@ -41,7 +41,8 @@ void udp_out(union flow *f, const struct listener *l, const struct pkt *p,
 
 /*
  * udp_errors() - Empty the error queue of a socket, and tell the guest
- * @f:		the flow it belongs to, or NULL: listener @l
+ * @f:		the flow it belongs to, or NULL: listener @l; without either,
+ *		nobody is told
  *
  * Also clears the pending error, so that EPOLLERR cannot come back for
  * something that was seen already.

@@ -35,7 +35,7 @@ SOL = {4: socket.SOL_IP, 6: socket.IPPROTO_IPV6}
 MTU_OPT = {4: 14, 6: 24}        # IP_MTU, IPV6_MTU
 DISCOVER = {4: 10, 6: 23}       # IP_MTU_DISCOVER, IPV6_MTU_DISCOVER
 RECVERR = {4: 11, 6: 25}
-DO = 2
+WANT, DO, PROBE = 1, 2, 3
 HEAD = {4: 20, 6: 40}
 ERRORS = {4: {"unreachable": 1, "prohibit": 13, "blackhole": None},
           6: {"unreachable": 0, "prohibit": 1, "blackhole": None}}
@@ -212,6 +212,43 @@ def mtu_udp(p, mode, v):
             ok(host == MTU, f"{name}: so does the host", host)
 
 
+def mtu_probe(p, mode, v):
+    """Who forbids to cut up is told each time, also when the host has come to
+    know the path, and could cut: else QUIC finds a wrong size. What the guest
+    cuts up itself arrives."""
+    name = f"{mode} IPv{v}: datagrams that must not be cut"
+    with case(name):
+        a = fresh(v)
+        with socket_in(far, v, socket.SOCK_DGRAM) as s, \
+                socket_in(p.guest, v, socket.SOCK_DGRAM) as c:
+            s.bind((a, 7000))
+            s.settimeout(1)
+            # Never cut, and never mind what the kernel has heard
+            c.setsockopt(SOL[v], DISCOVER[v], PROBE)
+            c.setsockopt(SOL[v], RECVERR[v], 1)
+            c.connect((a, 7000))
+            told = []
+            for _ in range(4):
+                try:
+                    c.send(b"x" * (MTU - HEAD[v] - 7))
+                except OSError:     # of the one before
+                    c.send(b"x" * (MTU - HEAD[v] - 7))
+                told.append(queued(c, v))
+                while select.select([c], [], [c], 0)[0] and queued(c, v):
+                    pass
+            ok(all(e and e[:2] == (errno.EMSGSIZE, MTU) for e in told),
+               f"{name}: told each time", told)
+            c.send(b"x" * 100)
+            ok(len(s.recv(9000)) == 100, f"{name}: and none of them arrives")
+            # As most programs have it: the kernel cuts where it knows it must
+            c.setsockopt(SOL[v], DISCOVER[v], WANT)
+            c.send(b"y" * 1600)
+            ok(s.recv(9000) == b"y" * 1600, f"{name}: in pieces it does")
+            c.setsockopt(SOL[v], DISCOVER[v], PROBE)
+            c.send(b"x" * (MTU - HEAD[v] - 7))
+            ok(queued(c, v), f"{name}: and back")
+
+
 def queued(c, v):
     """The next error: number, information, who reported it."""
     if not select.select([c], [], [c], 2)[0]:
@@ -383,8 +420,8 @@ resource.setrlimit(resource.RLIMIT_NOFILE,
 for mode, start in ("pasta", container), ("passt", Machine):
     with case(mode), start() as p:
         for v in 4, 6:
-            for f in who, sizes, mtu_echo, mtu_udp, identifiers, crowd, \
-                    duplicates:
+            for f in who, sizes, mtu_echo, mtu_udp, mtu_probe, identifiers, \
+                    crowd, duplicates:
                 with case(f"{mode} IPv{v}: {f.__name__}"):
                     f(p, mode, v)
         daemon = p.passt if mode == "passt" else p

@@ -464,6 +464,12 @@ def syn_again(g):
     p = c.get()
     same((p.flags, p.seq), (RST, (first.seq + 9) % M),
          "an ACK of what was never sent: reset (RFC 9293 3.10.7.3)")
+    start = time.monotonic()
+    p = c.get()
+    same((p.flags, p.seq, p.opts), (SYN, first.seq, first.opts),
+         "and the SYN again")
+    ok(time.monotonic() - start < 0.5, "... at once",
+       time.monotonic() - start)
     c.rcv = first.seq + 1
     c.send(SYN | ACK)
     same(c.get().flags, ACK, "and still the connection opens")
