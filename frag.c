@@ -16,6 +16,11 @@
  * dropped too, until it is old or its place is needed (RFC 5722, RFC 8200 4.5;
  * the same is done for IPv4). Places are taken from the oldest.
  *
+ * Who waits in vain for an answer should know why: a datagram that is not complete
+ * in time is told of, if its first fragment is here to be quoted (RFC 792, RFC
+ * 4443 3.3). As many as there are places can be in that time, which is all the
+ * limit that this needs.
+ *
  * The buffers are mapped at start without being touched: a guest that never
  * fragments costs nothing.
  */
@@ -29,13 +34,22 @@
 #include "addr.h"
 #include "csum.h"
 #include "cursor.h"
+#include "guest.h"
 #include "hdr.h"
 #include "log.h"
+#include "send.h"
 #include "timer.h"
 #include "util.h"
 
 #define DATAGRAMS	16
 #define LIFE		(30 * SEC)
+
+#define QUOTE_MAX	1232	/* bytes of data in an error, at most */
+#define ICMP4_ECHO	8
+#define ICMP4_TIME_EXCEEDED	11
+#define ICMP6_TIME_EXCEEDED	3
+#define REASSEMBLY	1	/* ... of which this was the time */
+#define ICMP6_INFO	128	/* from here on, they are no errors */
 
 #define IP_MAX		65535	/* total length (IPv4), payload (IPv6) */
 #define BLOCKS		(65536 / 8)
@@ -82,6 +96,7 @@ struct dgram {
 	uint32_t	end;		/* highest byte seen; if ended, length */
 	uint32_t	got;		/* bytes here */
 	uint32_t	headlen;	/* 0: first fragment not here */
+	uint32_t	nextat;		/* of that: see struct piece */
 };
 
 struct store {
@@ -95,6 +110,7 @@ static struct {
 	struct dgram	d[DATAGRAMS];
 	struct store	*store;		/* one each, and one for what was never
 					 * in pieces */
+	struct timer	timer;		/* for the oldest */
 } frag;
 
 void frag_init(void)
@@ -109,6 +125,7 @@ void frag_init(void)
 		frag.store = p;
 	}
 	memset(frag.d, 0, sizeof(frag.d));
+	frag.timer = (struct timer){ 0 };
 }
 
 static uint16_t be16(const uint8_t *p)
@@ -249,19 +266,90 @@ static bool key_eq(const struct key *a, const struct key *b)
 	       addr_eq(&a->src, &b->src) && addr_eq(&a->dst, &b->dst);
 }
 
+static struct store *store_of(const struct dgram *d)
+{
+	return &frag.store[d - frag.d];
+}
+
+/* may_tell() - No answer to groups, nor to what may be an error itself (RFC 1122
+ * 3.2.2, RFC 4443 2.4 (e)) */
+static bool may_tell(const struct dgram *d)
+{
+	const struct store *s = store_of(d);
+	const struct key *k = &d->key;
+	uint8_t next = k->v4 ? k->proto :
+			       s->head[HEAD_MAX - d->headlen + d->nextat];
+
+	if (!guest()->net[k->v4 ? GUEST_V4 : GUEST_V6].on ||
+	    !addr_is_unicast(&k->src) || !addr_is_unicast(&k->dst) ||
+	    addr_is4(&k->src) != k->v4 || addr_is4(&k->dst) != k->v4)
+		return false;
+	if (next == IPPROTO_ICMP)
+		return s->data[0] == ICMP4_ECHO;
+	return next != IPPROTO_ICMPV6 || s->data[0] >= ICMP6_INFO;
+}
+
+/* give_up() - The time of @d is over */
+static void give_up(struct dgram *d)
+{
+	uint8_t quote[QUOTE_MAX + HEAD_MAX + 8], *p = quote;
+	const struct store *s = store_of(d);
+	uint32_t len = d->headlen - ETH_HLEN_, i;
+
+	d->used = false;
+	if (d->dead || !d->headlen || !may_tell(d))
+		return;
+
+	/* The first fragment as it was, as far as its data goes without a gap */
+	memcpy(p, s->head + HEAD_MAX - len, len);
+	p += len;
+	if (!d->key.v4) {
+		uint8_t fh[8] = { quote[d->nextat - ETH_HLEN_], 0, 0, IP6_MF };
+
+		quote[d->nextat - ETH_HLEN_] = IPPROTO_FRAGMENT;
+		put_be16(fh + 4, d->key.id >> 16);
+		put_be16(fh + 6, d->key.id & 0xffff);
+		memcpy(p, fh, sizeof(fh));
+		p += sizeof(fh);
+	}
+	for (i = 0; i < QUOTE_MAX / 8 && bit_test(s->have, i); i++, p += 8)
+		memcpy(p, s->data + i * 8, 8);
+	send_icmp_quote(send_router(&d->key.dst), &d->key.src,
+			d->key.v4 ? ICMP4_TIME_EXCEEDED : ICMP6_TIME_EXCEEDED,
+			REASSEMBLY, 0, quote, (size_t)(p - quote));
+}
+
 static void expire(void)
 {
 	unsigned i;
 
 	for (i = 0; i < DATAGRAMS; i++) {
 		if (frag.d[i].used && clock_now() - frag.d[i].born >= LIFE)
-			frag.d[i].used = false;
+			give_up(&frag.d[i]);
 	}
 }
 
-static struct store *store_of(const struct dgram *d)
+/* arm() - Wake up when the oldest has had its time */
+static void arm(void)
 {
-	return &frag.store[d - frag.d];
+	uint64_t born = UINT64_MAX;
+	unsigned i;
+
+	for (i = 0; i < DATAGRAMS; i++) {
+		if (frag.d[i].used)
+			born = MIN(born, frag.d[i].born);
+	}
+	if (born == UINT64_MAX)
+		timer_off(&frag.timer);
+	else
+		timer_set(&frag.timer, TM_FRAG, born + LIFE - clock_now());
+}
+
+void frag_timer(struct timer *t)
+{
+	(void)t;
+	expire();
+	arm();
 }
 
 /* lookup() - The datagram of this key; else a fresh one, in a free place or in
@@ -370,6 +458,7 @@ static void store_piece(struct dgram *d, struct piece *p)
 	if (!p->off) {
 		memcpy(s->head + HEAD_MAX - p->headlen, p->head, p->headlen);
 		d->headlen = p->headlen;
+		d->nextat = p->nextat;
 		/* RFC 8200 4.5: only the first one's next header counts */
 		if (p->nextat)
 			s->head[HEAD_MAX - p->headlen + p->nextat] = p->next;
@@ -436,6 +525,8 @@ size_t frag_input(const struct iovec *iov, size_t len, struct iovec *out)
 	}
 
 	store_piece(d, &p);
+	if (!frag.timer.armed)
+		arm();
 	if (!d->ended || d->got < d->end)
 		return 0;
 
@@ -445,6 +536,7 @@ size_t frag_input(const struct iovec *iov, size_t len, struct iovec *out)
 	}
 	/* Its bytes stay until the next call, as promised */
 	d->used = false;
+	arm();
 	return out->iov_len;
 }
 

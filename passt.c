@@ -230,6 +230,7 @@ static void (*const on_timer[TM_KINDS])(struct timer *t) = {
 	[TM_SCAN]	= scan_timer,
 	[TM_MCAST]	= mcast_timer,
 	[TM_IGMP]	= igmp_timer,
+	[TM_FRAG]	= frag_timer,
 };
 
 /* -------------------------------------------------------------- the turn */

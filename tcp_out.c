@@ -580,8 +580,7 @@ void tcp_send_rest(union flow *f)
 	struct tcp_flow *t = &f->tcp;
 	uint32_t room, sent;
 
-	/* What the kernel calls an end is the reset */
-	t->flags &= ~(uint32_t)(TF_RX_DRY | TF_RDHUP);
+	t->flags &= ~(uint32_t)TF_RX_DRY;
 	while (!(t->flags & (TF_RX_DRY | TF_HOST_EOF)) &&
 	       (room = send_window(t))) {
 		enum tcp_verdict v = send_range(f, t->snd_nxt,

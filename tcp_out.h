@@ -31,7 +31,8 @@ bool tcp_can_send(const union flow *f);
 enum tcp_verdict tcp_send_data(union flow *f);
 
 /* tcp_send_rest() - The host socket was reset: what it has received before, as far
- * as the guest's window allows, and no end of data. Then comes the reset */
+ * as the guest's window allows. That the kernel calls what follows an end of data
+ * does not make it one. Then comes the reset */
 void tcp_send_rest(union flow *f);
 
 /* tcp_resend() - Once more what is unacknowledged, from the oldest byte, one

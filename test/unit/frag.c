@@ -16,6 +16,7 @@
 #include "hdr.h"
 #include "timer.h"
 #include "util.h"
+#include "wire.h"
 
 #define T0	(1000 * SEC)
 
@@ -160,8 +161,25 @@ static bool came_out(size_t n)
 
 static void start(void)
 {
-	frag_init();
+	static struct guest g;
+
+	g = wire_facts();
+	wire_start(&g);
 	clock_set(T0);
+	timer_reset();
+	frag_init();
+}
+
+/* later() - What the loop does after @us */
+static void later(uint64_t us)
+{
+	struct timer *tm;
+
+	clock_set(clock_now() + us);
+	while ((tm = timer_pop())) {
+		EXPECT_EQ(tm->kind, TM_FRAG);
+		frag_timer(tm);
+	}
 }
 
 static void test_simple(bool v6, bool ext)
@@ -446,6 +464,7 @@ static void test_bounds(bool v6)
 	EXPECT_EQ(0, frag_pending());
 
 	/* frag_init() empties */
+	start();
 	EXPECT_EQ(0, give(0, 400, true));
 	EXPECT_EQ(1, frag_pending());
 	frag_init();
@@ -566,6 +585,124 @@ static unsigned test_random(void)
 	return whole;
 }
 
+/* told() - The guest hears that reassembly took too long; @n bytes of data are
+ * quoted of the first fragment, which @frame holds */
+static void told(size_t n)
+{
+	size_t hlen = t.hlen - ETH_HLEN_ + (t.v6 ? 8 : 0);
+	struct wire_frame f;
+
+	if (!EXPECT(wire_pop(&f)))
+		return;
+	EXPECT_EQ(f.proto, t.v6 ? IPPROTO_ICMPV6 : IPPROTO_ICMP);
+	EXPECT_EQ(wire_be(f.l4, 2), t.v6 ? 0x0301 : 0x0b01);
+	EXPECT_EQ(wire_be(f.l4 + 4, 4), 0);
+	EXPECT_MEM(f.ip + (t.v6 ? 24 : 16),
+		   t.whole + ETH_HLEN_ + (t.v6 ? 8 : 12), t.v6 ? 16 : 4);
+	EXPECT_EQ(f.datalen, MIN(hlen + n, t.v6 ? 1232 : 548));
+	EXPECT_MEM(f.data, frame + ETH_HLEN_, f.datalen);
+	EXPECT(wire_silent());
+}
+
+static void test_told(bool v6, bool ext)
+{
+	unsigned i, n;
+
+	start();
+	build(v6, ext, 3000);
+	EXPECT_EQ(0, give(0, 400, true));
+	later(29 * SEC);
+	EXPECT(wire_silent());
+	later(SEC);
+	told(400);
+	EXPECT_EQ(timer_count(), 0);
+
+	/* As much as there is without a gap, up to the limits */
+	start();
+	EXPECT_EQ(0, give(800, 400, true));
+	EXPECT_EQ(0, give(0, 408, true));
+	later(30 * SEC);
+	told(408);
+	EXPECT_EQ(0, give(0, 2000, true));
+	later(31 * SEC);
+	told(2000);
+
+	/* Also when other fragments come first */
+	EXPECT_EQ(0, give(0, 400, true));
+	clock_set(clock_now() + 30 * SEC);
+	set_id((uint16_t)(t.id + 1));
+	EXPECT_EQ(0, give(800, 400, true));
+	set_id((uint16_t)(t.id - 1));
+	cut(frame, 0, 400, true);
+	told(400);
+
+	/* One after the other */
+	start();
+	EXPECT_EQ(0, give(0, 8, true));
+	later(10 * SEC);
+	set_id((uint16_t)(t.id + 1));
+	EXPECT_EQ(0, give(0, 16, true));
+	later(20 * SEC);
+	set_id((uint16_t)(t.id - 1));
+	cut(frame, 0, 8, true);
+	told(8);
+	later(10 * SEC);
+	set_id((uint16_t)(t.id + 1));
+	cut(frame, 0, 16, true);
+	told(16);
+
+	/* Nothing to quote, contradictory, complete */
+	start();
+	EXPECT_EQ(0, give(400, 400, true));
+	later(30 * SEC);
+	EXPECT_EQ(0, give(0, 400, true));
+	EXPECT_EQ(0, give(200, 400, true));
+	later(30 * SEC);
+	EXPECT_EQ(0, give(0, 2000, true));
+	came_out(give(2000, 1000, false));
+	EXPECT_EQ(timer_count(), 0);
+	later(30 * SEC);
+	EXPECT(wire_silent());
+
+	/* Not more than there are places */
+	for (i = 0; i < 1000; i++) {
+		later(SEC / 100);
+		set_id((uint16_t)i);
+		EXPECT_EQ(0, give(0, 400, true));
+	}
+	later(60 * SEC);
+	for (n = 0; fake_pop(frame, sizeof(frame), NULL); n++)
+		;
+	EXPECT_EQ(n, 16);
+}
+
+/* Groups, and what may be an error, are not answered */
+static void test_untold(bool v6)
+{
+	static const uint8_t proto[2] = { IPPROTO_ICMP, IPPROTO_ICMPV6 };
+	uint8_t *ip = t.whole + ETH_HLEN_, *dst = ip + (v6 ? 24 : 16);
+	unsigned i;
+
+	start();
+	for (i = 0; i < 4; i++) {
+		build(v6, false, 3000);
+		if (i == 0)
+			*dst = v6 ? 0xff : 224;
+		if (i == 1)				/* nobody's source */
+			memset(ip + (v6 ? 8 : 12), 0, v6 ? 16 : 4);
+		if (i >= 2) {
+			ip[v6 ? 6 : 9] = proto[v6];
+			t.whole[t.hlen] = i == 2 ? 3 : v6 ? 128 : 8;
+		}
+		EXPECT_EQ(0, give(0, 400, true));
+		later(30 * SEC);
+		if (i < 3)
+			EXPECT(wire_silent());
+		else
+			told(400);			/* an echo request */
+	}
+}
+
 int main(void)
 {
 	unsigned i, whole = 0;
@@ -590,6 +727,13 @@ int main(void)
 		test_overlap(v6);
 		group("sixteen datagrams, thirty seconds");
 		test_bounds(v6);
+	}
+	for (v6 = 0; v6 < 2; v6++) {
+		group(v6 ? "IPv6: told when it takes too long" :
+			   "IPv4: told when it takes too long");
+		test_told(v6, false);
+		test_told(v6, true);
+		test_untold(v6);
 	}
 	group("atomic fragments");
 	test_atomic(false);

@@ -666,6 +666,23 @@ static void test_guest_loses(void)
 	conn_close(&c, false);
 	EXPECT_CLEAN();
 
+	opened(&c, "what came twice is not told on data, which has no room", true, 0);
+	c.win = 0;
+	guest_send(&c, TH_ACK, 1, 1, data, M);
+	EXPECT(told(&c, at(1), 0));
+	EXPECT(host_write(&c, data, 10));
+	rig_turn(20);
+	EXPECT_QUIET();
+	c.win = WIN >> 7;
+	from_guest(&c, 0, 0);
+	guest_go();
+	EXPECT(told(&c, at(1), 1) && block_is(&c, 0, 1, at(1)));
+	EXPECT_SEG(&c, TH_ACK, 1, at(1), 10);
+	EXPECT_EQ(host_read(&c, buf, sizeof(buf)), M);
+	guest_send(&c, TH_RST | TH_ACK, at(1), 11, NULL, 0);
+	conn_close(&c, false);
+	EXPECT_CLEAN();
+
 	opened(&c, "a guest that cannot be told", false, 0);
 	from_guest(&c, 1, 0);
 	guest_go();
