@@ -138,6 +138,35 @@ def reset(p, d, v, first):
         ok(good, f"IPv{v}, {d}: {first} resets", text)
 
 
+def last_words(p, d, v, first):
+    """One end answers and closes without having read all, which resets: the
+    answer comes first. Many times, as that is a race."""
+    bad = []
+    for n in range(30):
+        c, s = pair(d, v, p)
+        a, b = (c, s) if first == "client" else (s, c)
+        with b:
+            b.sendall(b"a long request")
+            select.select([a], [], [], 10)
+            a.sendall(RANDOM[:1000 + n])
+            a.close()
+            got, end = b"", "an end"
+            # The reset is told to whoever comes first, sender or receiver
+            try:
+                b.sendall(b"go on")
+            except OSError as e:
+                end = errno.errorcode[e.errno]
+            try:
+                while x := b.recv(4096):
+                    got += x
+            except OSError as e:
+                end = errno.errorcode[e.errno]
+            if got != RANDOM[:1000 + n] or end not in ("ECONNRESET", "EPIPE"):
+                bad.append((len(got), end))
+    ok(not bad, f"IPv{v}, {d}: what the {first} said before a reset arrives",
+       bad)
+
+
 def echo_server(l, close=False):
     """Send back what comes; with @close, one answer per connection."""
     ep = select.epoll()
@@ -195,6 +224,8 @@ def short_set(p, what):
                     half_close(p, d, v, first)
                 with case(f"IPv{v}, {d}: {first} resets"):
                     reset(p, d, v, first)
+                with case(f"IPv{v}, {d}: {first} answers and resets"):
+                    last_words(p, d, v, first)
         with case(f"IPv{v}: refused at once"):
             refused(p, v)
         with case(f"IPv{v}: client's address"):

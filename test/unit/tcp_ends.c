@@ -6,7 +6,7 @@
  * Where each of it is tested, here unless another file is named:
  *
  *   refused			tcp_open.c; e2e hops.t, refused.t, vm_tcp.t
- *   unreachable, code kept	unreachable(); e2e hops.t (by errno)
+ *   unreachable, code kept	unreachable(), fails(); e2e hops.t (by errno)
  *   reset			tcp_close.c; behind data: last_words()
  *   RST validation		resets(); tcp_data.c (out of order)
  *   half-close			tcp_close.c; e2e tcp_cases.py, both ways
@@ -24,6 +24,7 @@
  *   stray segments		tcp_open.c (segments of no connection)
  *
  * link: -Wl,--wrap=sendmsg,--wrap=recvmsg,--wrap=sock_features
+ * link: -Wl,--wrap=sock_error
  */
 #include "tcp.h"
 
@@ -33,11 +34,25 @@
 
 #include "check.h"
 #include "fwd_listen.h"
+#include "sock.h"
 #include "tcp_helper.h"
 #include "tcp_win.h"
+#include "util.h"
 #include "wire.h"
 
 static uint8_t buf[1 << 16], data[1 << 16];
+
+static int failure;		/* of a host socket, instead of its own */
+
+int __real_sock_error(int fd);
+int __wrap_sock_error(int fd);
+
+int __wrap_sock_error(int fd)
+{
+	int e = __real_sock_error(fd);
+
+	return failure ? failure : e;
+}
 
 static void opened(struct conn *c, const char *name)
 {
@@ -96,6 +111,50 @@ static void unreachable(bool v6)
 	}
 	EXPECT(!fake_pending());
 	EXPECT_CLEAN();
+}
+
+/* A connect() that fails after a while: a router has said so, or nobody has said
+ * anything, which is what the guest would have met with outside */
+static void fails(bool v6)
+{
+	static const struct { int e, v4, v6; } row[] = {
+		{ ENETUNREACH, 0x0300, 0x0100 }, { EHOSTUNREACH, 0x0301, 0x0103 },
+		{ EACCES, 0x030d, 0x0101 }, { EHOSTDOWN, 0x0307, -1 },
+		{ ENOPROTOOPT, 0x0302, -1 }, { ECONNREFUSED, -1, -1 },
+		{ ECONNRESET, -1, -1 }, { ETIMEDOUT, 0, 0 },
+	};
+	struct wire_frame f;
+	struct conn c;
+	size_t i;
+
+	group(v6 ? "connect() fails over IPv6" : "connect() fails over IPv4");
+	for (i = 0; i < ARRAY_LEN(row); i++) {
+		int want = v6 ? row[i].v6 : row[i].v4;
+
+		rig_reset();
+		conn_init(&c, 4000);
+		c.v6 = v6;
+		c.hport = RIG_NOBODY;
+		failure = row[i].e;
+		guest_send(&c, TH_SYN, 0, 0, NULL, 0);
+		rig_turn(100);
+		failure = 0;
+		if (want < 0) {
+			EXPECT(rig_pop());
+			EXPECT_EQ(rig()->got.flags, TH_RST | TH_ACK);
+			EXPECT_EQ(rig()->got.ack, c.iss + 1);
+		} else if (want && EXPECT(wire_pop(&f))) {
+			const uint8_t *l4 = f.data + (v6 ? IP6_HLEN : IP4_HLEN);
+
+			EXPECT_EQ(f.proto, v6 ? IPPROTO_ICMPV6 : IPPROTO_ICMP);
+			EXPECT_EQ(wire_be(f.l4, 2), want);
+			EXPECT_EQ(wire_be(l4, 4), 4000U << 16 | RIG_NOBODY);
+			EXPECT_EQ(wire_be(l4 + 4, 4), c.iss);
+			EXPECT_EQ(wire_be(l4 + 14, 2), c.win);
+		}
+		EXPECT_QUIET();
+		EXPECT_CLEAN();
+	}
 }
 
 /* What arrived before a reset is not lost with it */
@@ -454,6 +513,8 @@ int main(void)
 	pattern(data, 0, sizeof(data));
 	unreachable(false);
 	unreachable(true);
+	fails(false);
+	fails(true);
 	last_words();
 	resets();
 	challenges();
