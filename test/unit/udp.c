@@ -6,7 +6,7 @@
  * loopback. sendmmsg() is wrapped, to count calls and messages and to refuse
  * segmentation.
  *
- * link: -Wl,--wrap=sendmmsg
+ * link: -Wl,--wrap=sendmmsg,--wrap=setsockopt
  */
 #include "udp.h"
 
@@ -41,7 +41,25 @@ static struct {
 	unsigned calls, messages;
 	int refuse_gso;			/* errno, 0 = let pass */
 	int fail;			/* the same, of all */
+	unsigned discovers;		/* settings of path MTU discovery, */
+	int discover;			/* ... and the last one */
 } wrap;
+
+int __real_setsockopt(int fd, int level, int name, const void *v,
+		      socklen_t len);
+int __wrap_setsockopt(int fd, int level, int name, const void *v,
+		      socklen_t len);
+
+int __wrap_setsockopt(int fd, int level, int name, const void *v,
+		      socklen_t len)
+{
+	if ((level == SOL_IP && name == IP_MTU_DISCOVER) ||
+	    (level == SOL_IPV6 && name == IPV6_MTU_DISCOVER)) {
+		wrap.discovers++;
+		memcpy(&wrap.discover, v, sizeof(wrap.discover));
+	}
+	return __real_setsockopt(fd, level, name, v, len);
+}
 
 int __real_sendmmsg(int fd, struct mmsghdr *m, unsigned n, int flags);
 int __wrap_sendmmsg(int fd, struct mmsghdr *m, unsigned n, int flags);
@@ -178,6 +196,7 @@ static struct iovec pkt_iov[PKTS][2];
 static uint8_t payload[PKTS][65536];
 static unsigned npkts;
 static uint8_t guest_ttl = 64, guest_tos;
+static bool guest_df = true, guest_cut;
 
 /* from_guest() - Queue a datagram, its payload in two pieces */
 static void from_guest(const char *src, in_port_t sport, const char *dst,
@@ -187,7 +206,8 @@ static void from_guest(const char *src, in_port_t sport, const char *dst,
 	size_t i;
 
 	*p = (struct pkt){ .proto = IPPROTO_UDP, .l4 = true, .ttl = guest_ttl,
-			   .tos = guest_tos,
+			   .tos = guest_tos, .df = guest_df,
+			   .fragment = guest_cut,
 			   .src = A(src), .dst = A(dst),
 			   .sport = sport, .dport = dport, .gso_size = gso };
 	for (i = 0; i < len; i++)
@@ -457,6 +477,45 @@ static void ttl_out(void)
 	turn();
 	EXPECT(guest_recv());
 	EXPECT_EQ(got.ttl, 33);
+	close(s);
+}
+
+/* What must not be cut, and what may be: told to the socket when that changes */
+static void cut_or_not(const struct family *f)
+{
+	bool v4 = !strchr(f->gw, ':');
+	int s = host_socket(f->lo, 7000);
+	unsigned i, n;
+
+	group("told to the kernel: not to be cut");
+	for (i = 0; i < 4; i++) {
+		guest_df = v4 ? i & 2 : true;
+		guest_cut = !v4 && !(i & 2);
+		for (n = 0; n < 10; n++)
+			from_guest(f->guest, 4009, f->gw, 7000, 10, 0);
+	}
+	wrap.discovers = 0;
+	guest_go();
+	EXPECT_EQ(wrap.discovers, 2);
+	EXPECT_EQ(wrap.discover, IP_PMTUDISC_DO);
+	from_guest(f->guest, 4009, f->gw, 7000, 10, 0);
+	guest_go();
+	EXPECT_EQ(wrap.discovers, 2);
+	guest_df = !v4;
+	guest_cut = !v4;
+	from_guest(f->guest, 4009, f->gw, 7000, 10, 0);
+	guest_go();
+	EXPECT_EQ(wrap.discovers, 3);
+	EXPECT_EQ(wrap.discover, v4 ? IP_PMTUDISC_DONT : IP_PMTUDISC_WANT);
+	guest_df = true;
+	guest_cut = false;
+	for (i = 0; i < 42; i++)
+		EXPECT_EQ(host_recv(s, buf, sizeof(buf)), 10);
+
+	/* Nobody is told what was too big for a group */
+	from_guest(f->guest, 4009, v4 ? "239.1.2.3" : "ff05::1:23", 7000, 10, 0);
+	guest_go();
+	EXPECT_EQ(wrap.discovers, 3);
 	close(s);
 }
 
@@ -1091,8 +1150,10 @@ int main(void)
 		close_flows();
 	}
 	ttl_out();
-	for (i = 0; i < 2; i++)
+	for (i = 0; i < 2; i++) {
 		tos_both_ways(&fam[i]);
+		cut_or_not(&fam[i]);
+	}
 	reply_source();
 	ipv4_listener();
 
