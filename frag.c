@@ -300,7 +300,7 @@ static void give_up(struct dgram *d)
 	if (d->dead || !d->headlen || !may_tell(d))
 		return;
 
-	/* The first fragment as it was, as far as its data goes without a gap */
+	/* The first fragment as it was */
 	memcpy(p, s->head + HEAD_MAX - len, len);
 	p += len;
 	if (!d->key.v4) {
@@ -312,8 +312,11 @@ static void give_up(struct dgram *d)
 		memcpy(p, fh, sizeof(fh));
 		p += sizeof(fh);
 	}
-	for (i = 0; i < QUOTE_MAX / 8 && bit_test(s->have, i); i++, p += 8)
+	for (i = 0; i < QUOTE_MAX / 8 && bit_test(s->have, i); i++, p += 8) {
+		if (i && bit_test(s->start, i))
+			break;			/* the next one */
 		memcpy(p, s->data + i * 8, 8);
+	}
 	send_icmp_quote(send_router(&d->key.dst), &d->key.src,
 			d->key.v4 ? ICMP4_TIME_EXCEEDED : ICMP6_TIME_EXCEEDED,
 			REASSEMBLY, 0, quote, (size_t)(p - quote));

@@ -277,8 +277,8 @@ static void connected(union flow *f)
 	arm(f);
 }
 
-/* Is reason @e why a connection cannot be opened none that a network would give?
- * We are out of something, or nobody answered: then the guest tries again */
+/* A reason @e for not connecting of which the guest would hear nothing outside: we
+ * are out of something, or nobody answered. It will try again */
 static bool is_silent(int e)
 {
 	return e == EMFILE || e == ENFILE || e == ENOBUFS || e == ENOMEM ||

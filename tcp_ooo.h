@@ -50,9 +50,10 @@ const struct hold *ooo_next(struct ooo *o, uint32_t nxt, bool *fin);
  * more; with the last one goes its end */
 void ooo_taken(struct ooo *o, uint32_t n);
 
-/* ooo_twice() - The @n bytes from @seq on came once more (RFC 2883): to be told of
- * by the next ooo_blocks() of this connection, unless ooo_forget() comes first.
- * There is one place for it: a duplicate that nobody is told of does no harm */
+/* ooo_twice() - The @n bytes from @seq on came once more (RFC 2883): to be told
+ * of by the next ooo_blocks() of this connection, unless ooo_forget() comes
+ * first. There is one place for it: if nobody is told of a duplicate, no harm is
+ * done */
 void ooo_twice(const struct ooo *o, uint32_t seq, uint32_t n);
 void ooo_forget(void);
 
@@ -60,7 +61,8 @@ void ooo_forget(void);
  * ooo_blocks() - What is here, for a SACK option
  *
  * What came twice, then the block that grew last (RFC 2018 4), then those that
- * are news to the guest, then others in turn, as an acknowledgement may have been lost.
+ * are news to the guest, then others in turn, as an acknowledgement may have
+ * been lost.
  * Return: blocks, up to @max
  */
 unsigned ooo_blocks(struct ooo *o, struct seg_block *b, unsigned max);

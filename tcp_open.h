@@ -9,9 +9,9 @@
 #include "hdr.h"
 
 /* ECN is between the stacks at both ends of a connection, of which there are two
- * here. The other way, to the guest, there is no DSCP to carry: IP_RECVTOS tells
- * nothing of a stream. IP_PKTOPTIONS could, but only that of a client's SYN, and at
- * the price of a system call for each connection */
+ * here. To the guest there is no DSCP to carry: IP_RECVTOS tells nothing of a
+ * stream. IP_PKTOPTIONS could, but only that of a client's SYN, and at the price
+ * of a system call for each connection */
 #define TCP_TOS_MASK	0xfc
 
 /* tcp_open() - Fill in a new flow: its guest is on @side, its host socket is

@@ -617,12 +617,16 @@ static void test_told(bool v6, bool ext)
 	told(400);
 	EXPECT_EQ(timer_count(), 0);
 
-	/* As much as there is without a gap, up to the limits */
+	/* That one and no other, up to the limits */
 	start();
 	EXPECT_EQ(0, give(800, 400, true));
 	EXPECT_EQ(0, give(0, 408, true));
 	later(30 * SEC);
 	told(408);
+	EXPECT_EQ(0, give(400, 400, true));
+	EXPECT_EQ(0, give(0, 400, true));
+	later(30 * SEC);
+	told(400);
 	EXPECT_EQ(0, give(0, 2000, true));
 	later(31 * SEC);
 	told(2000);
