@@ -38,6 +38,7 @@
 #include "tcp_seg.h"
 #include "tcp_splice.h"
 #include "tcp_win.h"
+#include "udp_splice.h"
 
 #define EVENTS		(EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLPRI | EPOLLET)
 #define ACCEPT_BUDGET	32
@@ -452,7 +453,7 @@ void tcp_accept_ready(union ev_ref ref, uint32_t mask)
 		if (fd >= 0) {
 			accepted(l, fd, &sa);
 		} else if (errno == EMFILE || errno == ENFILE) {
-			if (!splice_release())
+			if (!splice_release() && !udp_splice_release())
 				listen_shed(l);
 		} else if (errno == EAGAIN) {
 			break;
