@@ -187,9 +187,9 @@ static bool comes(int fd)
 {
 	int i;
 
-	for (i = 0; i < 100 && !nl_diag_closed(fd); i++)
+	for (i = 0; i < 1000 && !nl_diag_closed(fd); i++)
 		usleep(5000);
-	return i < 100;
+	return i < 1000;
 }
 
 static void news(void)
@@ -541,6 +541,33 @@ static int make_table(void *unused)
 	return answer.e.error;
 }
 
+/* looks() - How many there are in a second */
+static unsigned looks(void)
+{
+	unsigned i, n = 0;
+	struct timer *t;
+
+	for (i = 0; i < 1000; i++) {
+		now += MSEC;
+		clock_set(now);
+		for (; (t = timer_pop()); n++)
+			scan_timer(t);
+	}
+	return n;
+}
+
+/* hurried() - Is it looked often? Looks that take long are fewer, so on a busy
+ * machine this takes more than one try; and in /proc they always do */
+static bool hurried(void)
+{
+	unsigned i;
+
+	for (i = 0; i < 5; i++)
+		if (looks() > 15)
+			return true;
+	return fail.diag;
+}
+
 static void published(void)
 {
 	int a, b;
@@ -552,7 +579,7 @@ static void published(void)
 
 	group("... what comes later, within moments");
 	b = open_there(AF_INET, SOCK_STREAM, 2101);
-	later(fail.diag ? SEC : 26 * MSEC);
+	EXPECT(hurried());
 	EXPECT(!is_refused(2001) && !is_refused(2002) && is_refused(2003));
 	close(b);
 	later(SEC);
@@ -560,22 +587,21 @@ static void published(void)
 
 	group("... after a minute of waiting, a little later");
 	later(2 * 60 * SEC);
-	later(101 * MSEC);
+	EXPECT(looks() <= 15);
 	b = open_there(AF_INET, SOCK_STREAM, 2101);
-	later(60 * MSEC);
-	EXPECT(is_refused(2001));
-	later(fail.diag ? SEC : 41 * MSEC);
+	later(SEC);
 	EXPECT(!is_refused(2001));
 
 	group("... and when all are served, there is no hurry");
 	close(open_there(AF_INET, SOCK_STREAM, 2103));
 	publish(2001, 2002, 2101);
 	EXPECT(!is_refused(2001) && !is_refused(2002));
-	EXPECT(timer_next_ms() > 100);
+	EXPECT(looks() <= 7);
+	later(2 * 60 * SEC);
 	close(b);
 	later(SEC);
 	EXPECT(is_refused(2001) && !is_refused(2002));
-	EXPECT(timer_next_ms() <= 26 || fail.diag);
+	EXPECT(hurried());
 	close(a);
 
 	group("... our own listeners inside serve nobody");
