@@ -249,6 +249,8 @@ static const struct option_row options[] = {
   "No interface: forward between loopbacks, and nothing else" },
 { "host-lo-to-ns-lo", NULL, take_set, TO(fwd.host_lo_to_ns_lo), 0, 0, 0, PASTA,
   "Host loopback traffic goes to the namespace's loopback" },
+{ "listen-always", NULL, take_set, TO(listen_always), 0, 0, 0, PASTA,
+  "Ports of -t listen whether or not somebody inside does" },
 };
 
 #define OPTIONS		ARRAY_LEN(options)

@@ -34,6 +34,7 @@ struct conf {
 	gid_t		gid;
 	bool		tcp, udp, icmp;	/* protocols that are on */
 	bool		freebind;
+	bool		listen_always;
 	unsigned	stats;		/* seconds between rows, or 0 */
 
 	char		template_if[IFNAMSIZ];	/* -i; empty: choose */

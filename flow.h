@@ -99,8 +99,8 @@ union flow *flow_of_timer(struct timer *t);
  * move on (edge-triggered sockets after their budget, or the guest had no
  * room), a little of it in each turn. FLOW_LATER: nobody waits for it, such as
  * closing what has ended: for a moment when there is nothing else to do.
- * FLOW_UDP_OUT is another matter: those of the guest, the oldest first, as some
- * may have to go before their time.
+ * FLOW_UDP_OUT is another matter: those with a socket of their own, the oldest
+ * first, as some may have to go before their time.
  */
 enum flow_list { FLOW_RUN, FLOW_LATER, FLOW_UDP_OUT, FLOW_LISTS };
 

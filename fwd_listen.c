@@ -40,6 +40,7 @@ static struct {
 	uint32_t free;			/* first of a list, or NO_SLOT */
 	uint32_t open[FWD_TABLES];	/* how many of each */
 	bool v4, v6;			/* families in use */
+	bool wait;			/* see listen_wait() */
 	int last_fd;			/* of the last one opened */
 	int spare;			/* to get rid of a connection when
 					 * descriptors have run out */
@@ -104,47 +105,75 @@ struct job {
 	in_port_t	port;
 };
 
+static union ev_ref ref_of(const struct listener *l)
+{
+	union ev_ref ref = { .u64 = 0 };
+
+	ref.type = fwd_is_tcp((enum fwd_table)l->table) ? EV_TCP_LISTEN :
+							  EV_UDP_LISTEN;
+	ref.gen = l->gen;
+	ref.index = (uint32_t)(l - table.l);
+	return ref;
+}
+
+/* waits() - Does the port of @l depend on who is there to serve it? Automatic
+ * ones are there for no other reason */
+static bool waits(const struct listener *l)
+{
+	return table.wait && l->table == FWD_TCP_IN && !l->weak &&
+	       fwd_rules(FWD_TCP_IN)->mode != RULES_AUTO;
+}
+
+/* watch() - Begin with a socket that was just made: it waits for clients, or for
+ * somebody to serve them; 0 or -errno */
+static int watch(struct listener *l)
+{
+	if (!waits(l))
+		return ev_add(l->fd, EPOLLIN, ref_of(l));
+	l->shut = true;
+	sock_listen_stop(l->fd);
+	return 0;
+}
+
 /* bind_one() - A socket for one port of a rule, watched; 0 or -errno */
 static int bind_one(enum fwd_table t, const struct fwd_rule *rule,
 		    in_port_t port)
 {
-	bool tcp = proto_of(t) == IPPROTO_TCP;
-	uint32_t slot = next_slot();
-	union ev_ref ref = { .u64 = 0 };
+	uint32_t slot = next_slot(), next;
 	struct listener *l;
 	int fd, ret;
 
 	if (slot == NO_SLOT)
 		return -EMFILE;
-	l = &table.l[slot];
-	ref.type = tcp ? EV_TCP_LISTEN : EV_UDP_LISTEN;
-	ref.gen = (uint16_t)(l->gen + 1);
-	ref.index = slot;
-
 	fd = sock_listen(proto_of(t), rule, port, table.v4, table.v6);
 	if (fd < 0)
 		return fd;
-	ret = table.fd_max && fd > table.fd_max ? -EMFILE :
-						  ev_add(fd, EPOLLIN, ref);
+
+	l = &table.l[slot];
+	next = l->next;
+	*l = (struct listener){
+		.fd = fd,
+		.gen = (uint16_t)(l->gen + 1),
+		.port = port,
+		.target = (in_port_t)(rule->target + (port - rule->first)),
+		.table = (uint8_t)t,
+		.pif = pif_of(t),
+		.weak = rule->weak,
+		.next = next,
+	};
+	ret = table.fd_max && fd > table.fd_max ? -EMFILE : watch(l);
 	if (ret) {
 		close(fd);
+		l->fd = -1;
 		return ret;
 	}
 
 	table.last_fd = fd;
 	if (slot == table.free)
-		table.free = l->next;
+		table.free = next;
 	else
 		table.n++;
 	table.open[t]++;
-	*l = (struct listener){
-		.fd = fd,
-		.gen = ref.gen,
-		.port = port,
-		.target = (in_port_t)(rule->target + (port - rule->first)),
-		.table = (uint8_t)t,
-		.pif = pif_of(t),
-	};
 	return 0;
 }
 
@@ -302,6 +331,68 @@ void listen_ns(bool v4, bool v6)
 
 /* -------------------------------------------------------------- as they come */
 
+void listen_wait(void)
+{
+	table.wait = true;
+}
+
+bool listen_waits(void)
+{
+	const struct ruleset *rs = fwd_rules(FWD_TCP_IN);
+	unsigned i;
+
+	for (i = 0; table.wait && i < rs->n; i++)
+		if (!rs->rule[i].weak)
+			return true;
+	return false;
+}
+
+/* 0 or -errno */
+static int listen_on(struct listener *l)
+{
+	int ret = sock_listen_again(l->fd);
+
+	if (ret)
+		return ret;
+	ret = ev_add(l->fd, EPOLLIN, ref_of(l));
+	if (ret)
+		sock_listen_stop(l->fd);
+	l->shut = ret;
+	return ret;
+}
+
+static void listen_off(struct listener *l)
+{
+	l->shut = true;
+	(void)ev_del(l->fd);		/* or it would be reported for ever */
+	sock_listen_stop(l->fd);
+}
+
+void listen_served(const uint8_t served[static PORTS_BYTES],
+		   struct listen_count *n)
+{
+	uint32_t i;
+	int e;
+
+	memset(n, 0, sizeof(*n));
+	for (i = 0; i < table.n; i++) {
+		struct listener *l = &table.l[i];
+
+		if (l->fd < 0 || !waits(l))
+			continue;
+		if (!bit_test(served, l->target)) {
+			n->ended += !l->shut;
+			if (!l->shut)
+				listen_off(l);
+		} else if (l->shut) {
+			e = listen_on(l);
+			n->failed += e != 0;
+			n->e = e ? e : n->e;
+		}
+		n->shut += l->shut;
+	}
+}
+
 void listen_ports(enum fwd_table t, uint8_t ports[static PORTS_BYTES])
 {
 	uint32_t i;
@@ -404,7 +495,7 @@ const struct listener *listener_at(union ev_ref ref)
 	if (ref.index >= table.n)
 		return NULL;
 	l = &table.l[ref.index];
-	return l->fd >= 0 && l->gen == ref.gen ? l : NULL;
+	return l->fd >= 0 && !l->shut && l->gen == ref.gen ? l : NULL;
 }
 
 void listen_spare(void)
@@ -441,4 +532,5 @@ void listen_close_all(void)
 		if (table.l[i].fd >= 0)
 			close_slot(i);
 	table.last_fd = 0;
+	table.wait = false;
 }

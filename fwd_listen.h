@@ -21,6 +21,8 @@ struct listener {
 	in_port_t	target;		/* after remapping */
 	uint8_t		table;		/* enum fwd_table it belongs to */
 	uint8_t		pif;		/* PIF_HOST, or PIF_NS for -T and -U */
+	bool		shut;		/* bound, but does not listen now */
+	bool		weak;		/* by a rule that was best effort */
 	uint32_t	next;		/* free slot: the next one */
 };
 
@@ -41,6 +43,29 @@ struct listen_failure {
  * bound. @v4, @v6: families in use.
  */
 void listen_all(bool v4, bool v6);
+
+/*
+ * listen_wait() - To be called before listen_all(): ports that rules publish
+ * over TCP, weak ones excepted, are bound but shall not listen, so that clients
+ * are refused, until listen_served() says so
+ */
+void listen_wait(void);
+
+/* listen_waits() - Are there such ports? */
+bool listen_waits(void);
+
+/* What became of them */
+struct listen_count {
+	unsigned	shut;		/* do not listen; of these: */
+	unsigned	ended;		/* did until now */
+	unsigned	failed;		/* should, but cannot */
+	int		e;		/* ... one reason for it, -errno */
+};
+
+/* listen_served() - Let those listen whose target port is in the set @served,
+ * the others not */
+void listen_served(const uint8_t served[static PORTS_BYTES],
+		   struct listen_count *n);
 
 /*
  * listen_ns() - The same inside the target namespace, for -T and -U. To be

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * fwd_scan.c - automatic ports: listeners that follow those of the other side
+ * fwd_scan.c - listeners that depend on what is open on the other side
  *
  * A port that a program opens in the namespace is opened on the host, and the
  * other way round. The kernel tells nobody of a port that was opened, so we
@@ -10,6 +10,12 @@
  * What we have open ourselves is nobody's service, and must never be followed:
  * the two sides would open each other's ports for ever. So all that is wanted
  * is decided on one view of things, before anything is opened or closed.
+ *
+ * A TCP port that was published by number is bound all the time, but listens
+ * only while somebody in the namespace listens at its target. Whoever waits for
+ * that wants it to be there at once, so while such a port lacks its server, that
+ * one table is looked at more often. Where packets may have another way than to
+ * a listening socket (see nl_rules.c), those ports always listen.
  *
  * Some programs use a UDP port next to a TCP one, and bind it only when they
  * are asked to (iperf3). So UDP follows the numbers of TCP ports as well.
@@ -27,6 +33,7 @@
 #include "fwd_listen.h"
 #include "log.h"
 #include "nl_diag.h"
+#include "nl_rules.h"
 #include "ns.h"
 #include "proc_net.h"
 #include "util.h"
@@ -41,7 +48,13 @@
 #define FAIL_MAX	64U	/* of these per table and time */
 #define QUIET		60U	/* seconds between words about descriptors */
 
+#define GLANCE		(25 * MSEC)	/* for servers that are awaited: of */
+#define GLANCE_LATER	(100 * MSEC)	/* late, or for more than a */
+#define LATER		(60 * SEC)	/* minute; at least, */
+#define COST_GLANCE	300		/* ... in times of what one takes */
+
 enum place { HOST, NS, PLACES };
+#define RULES	PLACES		/* instead of a place, for news */
 enum { TCP, UDP, PROTOS };
 
 /* One side, as a place to look at */
@@ -66,11 +79,25 @@ struct follower {
 	uint8_t		told[PORTS_BYTES];	/* of a failure */
 };
 
+/* Published ports that listen while they are served */
+struct gate {
+	bool		on;
+	bool		open;		/* all of them, come what may */
+	uint8_t		served[PORTS_BYTES];	/* as of the last change */
+	struct listen_count n;
+	unsigned long	told;
+	uint64_t	tried;
+	uint64_t	since;		/* the last one lost its server */
+	uint64_t	took;		/* CPU time of a glance at the table */
+};
+
 static struct {
 	struct view	view[PLACES];
 	struct follower	fol[FWD_TABLES];
+	struct gate	gate;
 	struct timer	timer;
 	uint64_t	last, took;	/* look: when, and CPU time */
+	uint64_t	due;		/* the next one */
 	uint64_t	flows;		/* opened until then */
 	bool		opened;
 } scan;
@@ -267,6 +294,55 @@ static void choose_news(void)
 	nl_diag_hear(v->closed, v->on[TCP], v->on[UDP], !busy);
 }
 
+static void attend(void)
+{
+	static uint8_t served[PORTS_BYTES];	/* large for a stack */
+	struct gate *g = &scan.gate;
+
+	if (g->open)
+		memset(served, 0xff, sizeof(served));
+	else
+		memcpy(served, scan.view[NS].port[TCP], sizeof(served));
+	if (!memcmp(served, g->served, sizeof(served)) &&
+	    (!g->n.failed || clock_now() - g->tried < RETRY))
+		return;
+
+	memcpy(g->served, served, sizeof(served));
+	g->tried = clock_now();
+	listen_served(served, &g->n);
+	if (g->n.ended)
+		g->since = clock_now();
+	if (g->n.failed && log_ratelimit(&g->told, QUIET))
+		warn("%u published TCP ports are served in the namespace, but we cannot listen: %s",
+		     g->n.failed, strerror(-g->n.e));
+}
+
+/* When to look again, at least for what is awaited */
+static void set_timer(void)
+{
+	const struct gate *g = &scan.gate;
+	uint64_t now = clock_now(), wait;
+
+	wait = scan.due > now ? scan.due - now : 0;
+	if (g->on && g->n.shut) {
+		uint64_t most = now - g->since < LATER ? GLANCE : GLANCE_LATER;
+
+		wait = MIN(wait, MAX(most, g->took * COST_GLANCE));
+	}
+	timer_set(&scan.timer, TM_SCAN, wait);
+}
+
+/* Only for what is awaited */
+static void glance(void)
+{
+	uint64_t began = cpu_clock();
+
+	look(NS, TCP);
+	scan.gate.took = cpu_clock() - began;
+	attend();
+	set_timer();
+}
+
 static void scan_now(void)
 {
 	uint64_t began = cpu_clock();
@@ -284,11 +360,19 @@ static void scan_now(void)
 	for (t = 0; t < FWD_TABLES; t++)
 		if (scan.fol[t].on)
 			follow((enum fwd_table)t);
+	if (scan.gate.on) {
+		scan.gate.open = !scan.view[NS].on[TCP] || rules_any();
+		attend();
+	}
 
 	scan.took = cpu_clock() - began;
+	/* If it took so long that there are no more glances, who would tell that
+	 * it takes less by now? */
+	scan.gate.took = MIN(scan.gate.took, scan.took);
 	scan.last = clock_now();
-	timer_set(&scan.timer, TM_SCAN,
-		  MIN(MAX(scan.took * COST, INTERVAL_MIN), INTERVAL_MAX));
+	scan.due = scan.last +
+		   MIN(MAX(scan.took * COST, INTERVAL_MIN), INTERVAL_MAX);
+	set_timer();
 }
 
 /* ------------------------------------------------------------------- start */
@@ -300,12 +384,13 @@ bool scan_wanted(void)
 	for (t = 0; t < FWD_TABLES; t++)
 		if (fwd_rules((enum fwd_table)t)->mode == RULES_AUTO)
 			return true;
-	return false;
+	return listen_waits();
 }
 
 static void open_place(enum place at)
 {
 	struct view *v = &scan.view[at];
+	bool lost = false;
 	int rc, t;
 
 	memset(v->proc, 0xff, sizeof(v->proc));		/* none: -1 */
@@ -320,12 +405,36 @@ static void open_place(enum place at)
 		return;
 	}
 
-	warn("No automatic forwarding of ports of %s, as they cannot be listed: "
-	     "%s", at == HOST ? "the host" : "the namespace", strerror(-rc));
 	v->on[TCP] = v->on[UDP] = false;
-	for (t = 0; t < FWD_TABLES; t++)
+	for (t = 0; t < FWD_TABLES; t++) {
+		lost = lost || (scan.fol[t].on &&
+				place_of((enum fwd_table)t) == at);
 		if (place_of((enum fwd_table)t) == at)
 			scan.fol[t].on = false;
+	}
+	if (lost)
+		warn("No automatic forwarding of ports of %s, as they cannot be listed: %s",
+		     at == HOST ? "the host" : "the namespace", strerror(-rc));
+}
+
+static int watch_rules(void *unused)
+{
+	(void)unused;
+	return rules_watch();
+}
+
+/* Published ports: they are shut until the first look */
+static void open_gate(void)
+{
+	struct gate *g = &scan.gate;
+	int fd;
+
+	fd = ns_call(watch_rules, NULL);
+	if (fd >= 0)
+		ev_add(fd, EPOLLIN, (union ev_ref){ .type = EV_SCAN,
+						    .index = RULES });
+	g->since = clock_now();
+	listen_served(g->served, &g->n);
 }
 
 static void close_all(void)
@@ -342,6 +451,7 @@ static void close_all(void)
 		close_fd(v->diag);
 		close_fd(v->closed);
 	}
+	rules_close();
 }
 
 void scan_init(void)
@@ -361,16 +471,24 @@ void scan_init(void)
 		v->on[TCP] = true;		/* UDP wants to know as well */
 		v->on[UDP] = v->on[UDP] || proto_of((enum fwd_table)t) == UDP;
 	}
+	scan.gate.on = listen_waits();
+	if (scan.gate.on)
+		scan.view[NS].on[TCP] = true;
 	open_place(HOST);
 	open_place(NS);
-	if (scan.view[HOST].on[TCP] || scan.view[NS].on[TCP])
+	if (scan.gate.on)
+		open_gate();
+	if (scan.view[HOST].on[TCP] || scan.view[NS].on[TCP] || scan.gate.on)
 		scan_now();
 }
 
 void scan_timer(struct timer *t)
 {
 	(void)t;
-	scan_now();
+	if (clock_now() < scan.due)
+		glance();
+	else
+		scan_now();
 }
 
 void scan_ready(union ev_ref ref, uint32_t mask)
@@ -379,10 +497,17 @@ void scan_ready(union ev_ref ref, uint32_t mask)
 	uint64_t soon = MIN(MAX(scan.took * COST_SOON, SOON), INTERVAL_MAX);
 
 	(void)mask;
+	if (ref.index == RULES) {
+		rules_news();
+		scan_now();
+		return;
+	}
 	if (ref.index >= PLACES || !nl_diag_closed(scan.view[ref.index].closed))
 		return;
 	if (since >= soon)
 		scan_now();
-	else
-		timer_set(&scan.timer, TM_SCAN, soon - since);
+	else if (clock_now() + soon - since < scan.due) {
+		scan.due = clock_now() + soon - since;
+		set_timer();
+	}
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * fwd_scan.h - automatic ports: listeners that follow those of the other side
+ * fwd_scan.h - listeners that depend on what is open on the other side
  */
 #ifndef FWD_SCAN_H
 #define FWD_SCAN_H
@@ -11,7 +11,7 @@
 #include "ev.h"
 #include "timer.h"
 
-/* scan_wanted() - Is any rule table automatic? */
+/* scan_wanted() - Is any rule table automatic, or listen_waits()? */
 bool scan_wanted(void);
 
 /*

@@ -461,7 +461,7 @@ static const struct sys_rule rules[] = {
 	SET(P | N, SOL_IP, IP_ADD_MEMBERSHIP),
 	SET(P | N, SOL_IP, IP_TTL),
 	SET(P | N, SOL_IP, IP_TOS),
-	SET(P | N, SOL_IP, IP_MTU_DISCOVER),
+	SET(P | N, SOL_IP, IP_MTU_DISCOVER),	/* may it be cut? */
 
 	SET(P | N | T, SOL_IPV6, IPV6_V6ONLY),
 	SET(P | N | T, SOL_IPV6, IPV6_RECVERR),

@@ -713,6 +713,8 @@ static void prepare(struct conf *c)
 	sock_outbound_if(c->fwd.net[GUEST_V4].outbound_if,
 			 c->fwd.net[GUEST_V6].outbound_if);
 	fwd_init(&c->fwd);
+	if (c->mode == MODE_PASTA && !c->listen_always)
+		listen_wait();
 	listen_all(c->guest.net[GUEST_V4].on, c->guest.net[GUEST_V6].on);
 }
 

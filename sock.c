@@ -686,6 +686,29 @@ int sock_listen(uint8_t proto, const struct fwd_rule *rule, in_port_t port,
 	return fd;
 }
 
+/*
+ * Others may bind the port of a socket that allows reuse and does not listen.
+ * One that ever listened and does not allow it keeps them out, but in turn could
+ * not listen beside its own connections, which have the port as well.
+ */
+void sock_listen_stop(int fd)
+{
+	(void)shutdown(fd, SHUT_RD);
+	set_int(fd, SOL_SOCKET, SO_REUSEADDR, 0);
+}
+
+int sock_listen_again(int fd)
+{
+	int ret;
+
+	set_int(fd, SOL_SOCKET, SO_REUSEADDR, 1);
+	if (!listen(fd, BACKLOG))
+		return 0;
+	ret = -errno;
+	set_int(fd, SOL_SOCKET, SO_REUSEADDR, 0);
+	return ret;
+}
+
 void sock_tos(int fd, bool v4, uint8_t tos)
 {
 	if (v4)

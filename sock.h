@@ -109,6 +109,17 @@ int sock_ping(const struct side *s);
 int sock_listen(uint8_t proto, const struct fwd_rule *rule, in_port_t port,
 		bool v4, bool v6);
 
+/*
+ * sock_listen_stop() - What @fd of sock_listen() (TCP) waits for is not wanted
+ * now: those who connect are refused by the kernel, but the port stays ours
+ * sock_listen_again() - It is wanted again; 0 or -errno
+ *
+ * Connections that were accepted go on; those that were not are reset. epoll
+ * reports a socket that does not listen as hung up, all the time.
+ */
+void sock_listen_stop(int fd);
+int sock_listen_again(int fd);
+
 /* sock_tos() - Set type of service or traffic class of what leaves; of TCP
  * sockets the kernel keeps the two bits of ECN for itself */
 void sock_tos(int fd, bool v4, uint8_t tos);

@@ -19,6 +19,7 @@
 #include "tap.h"
 #include "tcp.h"
 #include "tcp_splice.h"
+#include "udp_splice.h"
 #include "util.h"
 
 #define ACCEPT_BUDGET	32
@@ -96,7 +97,7 @@ void tcp_accept_ready(union ev_ref ref, uint32_t mask)
 		if (fd >= 0) {
 			accepted(l, fd, &sa);
 		} else if (errno == EMFILE || errno == ENFILE) {
-			if (!splice_release())
+			if (!splice_release() && !udp_splice_release())
 				listen_shed(l);
 		} else if (errno == EAGAIN) {
 			break;

@@ -58,7 +58,7 @@
 #define ROUNDS		4		/* full batches per event */
 #define WAITING_MAX	256		/* sockets with datagrams, but no room */
 
-/* Flows of the guest, each with a socket, of which those that seem to be over are
+/* Flows with a socket of their own, of which those that seem to be over are
  * kept for their time-out; of four times as many, whatever they are */
 #define OUT_MAX		4096U
 #define FORGET_TRIES	8
@@ -154,7 +154,7 @@ static void touch(union flow *f, unsigned side, unsigned n)
 {
 	f->udp.used = now_ms();
 	f->udp.seen[side] = (uint8_t)MIN(f->udp.seen[side] + n, 3U);
-	f->udp.waits = side == udp_guest_side(f);
+	f->udp.waits = udp_is_spliced(f) ? !side : side == udp_guest_side(f);
 }
 
 void udp_close(union flow *f)
@@ -186,11 +186,11 @@ static bool is_over(const union flow *f)
 }
 
 /*
- * forget() - Close flows of the guest that are over, beginning with the oldest,
- * until at most @max are left
+ * forget() - Close flows that have sockets and are over, beginning with the
+ * oldest, until at most @max are left
  *
- * Each has a socket, and a guest that looks up names in a row would else have as
- * many as fit their time-out.
+ * A guest that looks up names in a row would else have as many as fit their
+ * time-out.
  */
 static void forget(unsigned max)
 {
@@ -205,6 +205,30 @@ static void forget(unsigned max)
 		else
 			flow_list(f, FLOW_UDP_OUT);
 	}
+}
+
+/* make_room() - After @e, could there be a descriptor now? Those in store go
+ * first, then flows that are over, or else the oldest */
+static bool make_room(int e)
+{
+	unsigned before = flow_listed(FLOW_UDP_OUT);
+	unsigned i, n = MIN(before, FORGET_TRIES * 4);
+	union flow *f;
+
+	if (e != -EMFILE && e != -ENFILE)
+		return false;
+	if (udp_splice_release())
+		return true;
+	for (i = 0; i < n; i++) {
+		f = flow_take(FLOW_UDP_OUT);
+		if (is_over(f))
+			udp_close(f);
+		else
+			flow_list(f, FLOW_UDP_OUT);
+	}
+	if (before && flow_listed(FLOW_UDP_OUT) == before)
+		udp_close(flow_take(FLOW_UDP_OUT));
+	return before;
 }
 
 void udp_timer(struct timer *t)
@@ -252,10 +276,8 @@ static union flow *open_from_guest(const struct pkt *p)
 	f->udp.sock[0] = f->udp.sock[1] = -1;
 	f->udp.bound = addr_is_unicast(&f->h.side[1].ours);
 	fd = sock_udp_connect(&f->h.side[1], &f->udp.open);
-	if (fd == -EMFILE && flow_listed(FLOW_UDP_OUT)) {
-		forget(0);
+	if (make_room(fd))
 		fd = sock_udp_connect(&f->h.side[1], &f->udp.open);
-	}
 	f->udp.no_gso = f->udp.open;
 	e = fd < 0 ? -fd : 0;
 	if (!e) {
@@ -288,6 +310,22 @@ static const struct listener *listener_of(const union flow *f)
 	return listener_at(ref);
 }
 
+/* open_spliced() - The socket for the target; whether there is one */
+static bool open_spliced(union flow *f)
+{
+	int rc = udp_splice_open(f);
+
+	while (rc && make_room(rc)) {
+		if (f->udp.sock[1] >= 0)
+			close(f->udp.sock[1]);
+		f->udp.sock[1] = -1;
+		rc = udp_splice_open(f);
+	}
+	if (rc)
+		udp_splice_refused(f, -rc);
+	return !rc;
+}
+
 /* open_from_host() - As above, for a client of listener @index */
 static union flow *open_from_host(const struct side *ini, uint32_t index,
 				  const struct listener *l, uint32_t scope)
@@ -303,13 +341,15 @@ static union flow *open_from_host(const struct side *ini, uint32_t index,
 	f->udp.sock[0] = f->udp.sock[1] = -1;
 	gs = &f->h.side[1];
 	if (udp_is_spliced(f)) {
-		if (udp_splice_open(f)) {
+		if (!open_spliced(f)) {
 			udp_close(f);
 			return NULL;
 		}
 		f->udp.listener = index;
 		f->udp.listener_gen = l->gen;
 		flow_start(f, 3U);
+		flow_list(f, FLOW_UDP_OUT);
+		forget(udp.out_max);
 		return f;
 	}
 
@@ -621,6 +661,11 @@ static void rx_spliced(unsigned n, bool from_listener)
 		j = i + 1;
 		if (!f || !udp_is_spliced(f))
 			continue;
+		/* A later one of the batch was given its descriptor */
+		if (f->h.type != FLOW_UDP) {
+			udp.rx[i].f = NULL;
+			continue;
+		}
 		for (j = i, k = 0; j < n && udp.rx[j].f == f; j++) {
 			struct rx_msg *rx = &udp.rx[j];
 			struct pkt *p = &udp.spliced[k];

@@ -22,7 +22,8 @@ struct udp_flow {
 	uint8_t		discover;	/* IP_PMTUDISC_*, or the same of IPv6 */
 	uint16_t	listener_gen;	/* ... and generation of it */
 	bool		no_gso;		/* kernel refused UDP_SEGMENT here */
-	bool		waits;		/* the last one was the guest's */
+	bool		waits;		/* the last one was the guest's, or that
+					 * of the client of a spliced flow */
 	bool		bound;		/* to an address by -o */
 	bool		open;		/* to a group or broadcast address: the
 					 * socket is not connected */

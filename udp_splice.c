@@ -44,18 +44,27 @@ static struct {
 	struct iovec	iov[TAP_BATCH];
 	int		sock[2][SOCKS_MAX];	/* in the namespace; [1]: IPv4 */
 	unsigned	nsocks[2];
-	unsigned	batch;			/* of sockets to make at once */
+	unsigned	batch, batch_max;	/* of sockets to make at once */
 } store;
+
+bool udp_splice_release(void)
+{
+	bool any = store.nsocks[0] || store.nsocks[1];
+	unsigned v4;
+
+	for (v4 = 0; v4 < 2; v4++)
+		while (store.nsocks[v4])
+			close(store.sock[v4][--store.nsocks[v4]]);
+	store.batch = 1;
+	return any;
+}
 
 void udp_splice_init(void)
 {
-	unsigned v4, i;
+	unsigned i;
 
-	for (v4 = 0; v4 < 2; v4++) {
-		while (store.nsocks[v4])
-			close(store.sock[v4][--store.nsocks[v4]]);
-	}
-	store.batch = sock_share(SOCKS_MAX);
+	udp_splice_release();
+	store.batch = store.batch_max = sock_share(SOCKS_MAX);
 	if (store.arena)
 		return;
 
@@ -84,12 +93,14 @@ int udp_splice_slots(struct tap_slot *s, unsigned max)
 
 /* ------------------------------------------------------------- the socket */
 
-/* In the namespace: a batch of sockets */
+/* In the namespace: a batch of sockets. After a shortage of descriptors it is
+ * one at first */
 static int make_socks(void *arg)
 {
-	unsigned v4 = *(const unsigned *)arg;
+	unsigned v4 = *(const unsigned *)arg, n = store.batch;
 
-	while (store.nsocks[v4] < store.batch) {
+	store.batch = MIN(n * 2, store.batch_max);
+	while (store.nsocks[v4] < n) {
 		int fd = sock_udp_open(v4);
 
 		if (fd < 0)
@@ -159,7 +170,7 @@ static bool goes_round(const union flow *f)
 	       listen_has(ns ? FWD_UDP_NS : FWD_UDP_IN, tgt->peer_port);
 }
 
-static void refused(const union flow *f, int e)
+void udp_splice_refused(const union flow *f, int e)
 {
 	static unsigned long last;
 
@@ -197,10 +208,8 @@ int udp_splice_open(union flow *f)
 	struct side *tgt = &f->h.side[1];
 	int rc;
 
-	if (goes_round(f)) {
-		refused(f, ELOOP);
+	if (goes_round(f))
 		return -ELOOP;
-	}
 
 	rc = connect_socket(tgt);
 	if (rc >= 0 && is_taken(tgt)) {
@@ -212,10 +221,8 @@ int udp_splice_open(union flow *f)
 		f->udp.sock[1] = rc;
 		rc = ev_add(rc, EPOLLIN, flow_ref(f, EV_UDP, 1));
 	}
-	if (rc) {
-		refused(f, -rc);
+	if (rc)
 		return rc;
-	}
 	if (log_shown(LOG_LVL_DEBUG))
 		debug("%s: new local flow", flow_str(f));
 	return 0;

@@ -21,11 +21,18 @@ void udp_splice_init(void);
  * @f:		from flow_open(), with a target on PIF_HOST or PIF_NS
  *
  * The socket, watched as EV_UDP of side 1, is in the flow then, and the
- * address that it has in side 1. What went wrong has been logged.
+ * address that it has in side 1.
  *
  * Return: 0 or -errno
  */
 int udp_splice_open(union flow *f);
+
+/* udp_splice_refused() - Log that it could not be, for reason @e (errno) */
+void udp_splice_refused(const union flow *f, int e);
+
+/* udp_splice_release() - Descriptors have run out: close what is in store. Return:
+ * whether that was anything */
+bool udp_splice_release(void);
 
 /* udp_splice_slots() - As tap_reserve(), but room that has nothing to do with
  * the guest: it is good until the next call, there is no commit and no hdr */

@@ -28,22 +28,7 @@ def bound(pid, v, port, addr=None):
 
 
 def udp_ports(pid):
-    return numbers(pid, "udp", "07")
-
-
-def tcp_ports(pid):
-    return numbers(pid, "tcp", "0A")
-
-
-def numbers(pid, table, state):
-    """Open ports of a namespace, as the kernel prints them"""
-    found = set()
-    for t in (table, table + "6"):
-        for line in open(f"/proc/{pid}/net/{t}").readlines()[1:]:
-            word = line.split()
-            if word[3] == state:
-                found.add(int(word[1].split(":")[1], 16))
-    return found
+    return open_ports(pid, "udp", "07")
 
 
 def until(cond):

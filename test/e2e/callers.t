@@ -131,7 +131,13 @@ def reaches(name, client, address, port, server, target, at=None, sees=None,
     """A server at @target in the namespace of @server is reached."""
     with case(name), bound_in(server, 6 if ":" in (at or address) else 4,
                               target, kind, at) as s:
-        peer = exchange(client, address, port, s, kind)
+        # A published port listens some moments after its server
+        for i in range(400):
+            try:
+                peer = exchange(client, address, port, s, kind)
+                break
+            except ConnectionRefusedError:
+                time.sleep(0.005)
         ok(sees is None or peer == sees, name, f"seen as {peer}")
 
 

@@ -357,7 +357,8 @@ def test_refused():
                f"status {r.returncode}, missing {missing}\n{r.stderr}")
 
 
-# options.md 3: short and long name, with "=" if there is an argument
+# options.md 3, and what is ours alone: short and long name, with "=" if there is
+# an argument
 BOTH = """d:debug :trace :stats= q:quiet f:foreground e:stderr l:log-file=
     :log-size= :runas= h:help :version p:pcap= P:pid= m:mtu= a:address=
     n:netmask= M:mac-addr= g:gateway= i:interface= o:outbound= :outbound-if4=
@@ -369,7 +370,8 @@ ONLY = {"passt": """:no-dhcp-dns :no-dhcp-search s:socket= :socket-path= F:fd=
     1:one-off :vhost-user :migrate-exit :migrate-no-linger""",
         "pasta": """:dhcp-dns :dhcp-search I:ns-ifname= T:tcp-ns= U:udp-ns=
     :host-lo-to-ns-lo :userns= :netns= :netns-only :no-netns-quit :config-net
-    :no-copy-routes :no-copy-addrs :ns-mac-addr= :splice-only"""}
+    :no-copy-routes :no-copy-addrs :ns-mac-addr= :splice-only
+    :listen-always"""}
 
 
 def test_getopt():

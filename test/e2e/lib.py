@@ -283,6 +283,22 @@ def connect_in(pid, addr, port, timeout=20, source=None):
     return s
 
 
+def open_ports(pid, table, state):
+    """Numbers of ports in a namespace, as the kernel prints them: @table
+    "tcp" or "udp", of both IP versions"""
+    found = set()
+    for t in (table, table + "6"):
+        for line in open(f"/proc/{pid}/net/{t}").readlines()[1:]:
+            word = line.split()
+            if word[3] == state:
+                found.add(int(word[1].split(":")[1], 16))
+    return found
+
+
+def tcp_ports(pid):
+    return open_ports(pid, "tcp", "0A")
+
+
 def recv_all(s, n=None):
     """Up to @n bytes, or to the end."""
     out = bytearray()
@@ -437,15 +453,18 @@ class Topo:
                    timeout=timeout, cwd="/", **kw)
 
     def pasta(self, *opts, command=("sleep", "infinity"), env=None,
-              config=True, quiet=True, auto=False):
+              config=True, quiet=True, auto=False, waits=False):
         """Start pasta with a command and wait until that runs. Ports that are
-        not given are not forwarded, or, with @auto, as pasta likes best."""
+        not given are not forwarded, or, with @auto, as pasta likes best. With
+        @waits, those of -t listen when somebody inside does, as is the
+        default; else always, so that tests need not wait for that."""
         ports = [("-t", "--tcp-ports"), ("-u", "--udp-ports"),
                  ("-T", "--tcp-ns"), ("-U", "--udp-ns")]
         none = [w for p in ports if not auto and not set(p) & set(opts)
                 for w in (p[0], "none")]
         return Pasta(self, [*(["--config-net"] if config else []), "-f",
-                            *(["-q"] if quiet else []), *none, *opts],
+                            *(["-q"] if quiet else []), *none,
+                            *([] if waits else ["--listen-always"]), *opts],
                      command, env)
 
     def passt(self, *opts, **kw):

@@ -142,7 +142,7 @@ def fds(p):
 
 PORTS = "-t", f"{PUB}:{INSIDE}"
 for opts in (), ("--no-splice",), ("--host-lo-to-ns-lo",):
-    mode = " ".join(("pasta", *opts))
+    mode = " ".join(("pasta --listen-always", *opts))
     with case(mode), topo.pasta(*PORTS, "-T", str(OUT), *opts) as p:
         n = fds(p)
         everywhere(p, mode)

@@ -271,6 +271,19 @@ def bypass_few(p, v):
 bypass_few.few = True
 
 
+def nobody_serves(p, v):
+    """A published port that does not listen, which epoll calls a hang-up;
+    but whoever may serve it is looked for."""
+    with listen_in(p.guest, v, ANY[v], p.pub):
+        time.sleep(0.5)
+        connect_in(topo.remote, HOST[v], p.pub).close()
+    return []
+
+
+nobody_serves.waits = True
+nobody_serves.max = 600
+
+
 # --- passt only: what a guest does with its socket ---
 
 def pump_stopped(p, v):
@@ -350,8 +363,9 @@ class Machine(PumpGuest):
 
 
 class Container:
-    def __init__(self, *opts, bare=False):
-        self.pasta = topo.pasta(*opts, "-T", str(OUT), "-U", str(OUT))
+    def __init__(self, *opts, bare=False, waits=False):
+        self.pasta = topo.pasta(*opts, "-T", str(OUT), "-U", str(OUT),
+                                waits=waits)
         self.daemon, self.guest = self.pasta.pid, self.pasta.guest
 
     def stop(self):
@@ -376,13 +390,15 @@ def hold(kind, f, v):
     with case(name):
         few(hasattr(f, "few"))
         pub = next(ports)
-        p = kind("-t", str(pub), "-u", str(pub), bare=hasattr(f, "bare"))
-        p.pub = pub
+        p = kind("-t", str(pub), "-u", str(pub), **{
+            k: True for k in ("bare", "waits") if hasattr(f, k)})
+        p.pub, p.max = pub, getattr(f, "max", MAX)
         held.append([name, p, f(p, v)])
 
 
 def calls(out):
-    m = re.search(r"(\d+)\s+(?:\d+\s+)?total$", read(out), re.M)
+    # Share of time, seconds, microseconds per call, calls, errors if any
+    m = re.search(r"^ *\S+ +\S+ +\d+ +(\d+) .*total$", read(out), re.M)
     return int(m.group(1)) if m else 0
 
 
@@ -404,8 +420,8 @@ def measure():
         if name.endswith("control"):
             ok(n > MAX * SECONDS, f"{name}: more than {MAX}", n)
             continue
-        ok(alive(p.daemon) and n < MAX * SECONDS,
-           f"{name}: fewer than {MAX} system calls a second",
+        ok(alive(p.daemon) and n < p.max * SECONDS,
+           f"{name}: fewer than {p.max} system calls a second",
            f"{n} in {SECONDS} s\n{read(out)}")
         note(f"{n / SECONDS:.1f}/s")
 
@@ -425,7 +441,8 @@ ends = [guest_shut(how) for how in (socket.SHUT_RD, socket.SHUT_WR)]
 for v in 4, 6:
     for f in (*rows, pump_stopped, deaf, half_a_frame, no_guest, *ends):
         hold(Machine, f, v)
-    for f in (*rows, link_down, bypass_in, bypass_out, bypass_few):
+    for f in (*rows, link_down, bypass_in, bypass_out, bypass_few,
+              nobody_serves):
         hold(Container, f, v)
     measure()
     for h in held:

@@ -136,7 +136,7 @@ with case("options about the interface"):
     ns = topo.user_ns()
     pid_file = tmp("pid")
     r = topo.run_pasta("--splice-only", *line, "-P", pid_file, *PORTS,
-                       str(ns.pid))
+                       "--listen-always", str(ns.pid))
     ok(r.returncode == 0 and not r.stdout + r.stderr, "are accepted",
        r.stdout + r.stderr)
     ok(only_lo(ns.pid), "and have no effect", ip(ns.pid, "addr").stdout)

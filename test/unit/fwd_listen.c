@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <net/if.h>
+#include <netinet/tcp.h>
 #include <sched.h>
 #include <sys/ioctl.h>
 #include <sys/resource.h>
@@ -236,6 +237,125 @@ static void follow(void)
 	EXPECT_EQ(count(FWD_TCP_IN) + count(FWD_UDP_IN), 0);
 }
 
+static int try_bind(in_port_t port, int reuse)
+{
+	struct sockaddr_in sa = { .sin_family = AF_INET,
+				  .sin_port = htons(port) };
+	int fd = socket(AF_INET, SOCK_STREAM, 0), rc;
+
+	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &reuse, sizeof(reuse));
+	rc = bind(fd, (struct sockaddr *)&sa, sizeof(sa)) ? -errno : 0;
+	close(fd);
+	return rc;
+}
+
+/* A connection to @port: both ends */
+static void get_pair(in_port_t port, int pair[2])
+{
+	struct sockaddr_in to = { .sin_family = AF_INET,
+				  .sin_port = htons(port),
+				  .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	struct ev_event ev[4];
+	const struct listener *l;
+	int on = 0;
+	socklen_t len = sizeof(on);
+
+	pair[0] = socket(AF_INET, SOCK_STREAM, 0);
+	EXPECT_EQ(connect(pair[0], (struct sockaddr *)&to, sizeof(to)), 0);
+	EXPECT_EQ(ev_wait(ev, 4, 500), 1);
+	l = listener_at(ev[0].ref);
+	pair[1] = l ? accept(l->fd, NULL, NULL) : -1;
+	EXPECT(pair[1] >= 0);
+	EXPECT_EQ(getsockopt(pair[1], IPPROTO_TCP, TCP_NODELAY, &on, &len), 0);
+	EXPECT(on);
+}
+
+/* Published ports that listen while somebody serves their target */
+static void served(void)
+{
+	static uint8_t set[PORTS_BYTES];
+	struct listen_count n;
+	struct ev_event ev[4];
+	int old[2], new[2], i;
+	char c = 'x';
+
+	group("ports that wait for a server are bound, but do not listen");
+	no_rules();
+	set_rules(FWD_TCP_IN, 22001, 22003, 23001, false);
+	set_rules(FWD_UDP_IN, 22001, 22001, 22001, false);
+	fwd_init(&conf);
+	EXPECT(!listen_waits());
+	listen_wait();
+	EXPECT(listen_waits());
+	listen_all(true, true);
+	EXPECT_EQ(count(FWD_TCP_IN), 3);
+	for (i = 22001; i <= 22003; i++) {
+		EXPECT_EQ(to_port(AF_INET, INADDR_LOOPBACK, (in_port_t)i),
+			  -ECONNREFUSED);
+		EXPECT_EQ(to_port(AF_INET6, 0, (in_port_t)i), -ECONNREFUSED);
+		EXPECT_EQ(try_bind((in_port_t)i, 0), -EADDRINUSE);
+		EXPECT_EQ(try_bind((in_port_t)i, 1), -EADDRINUSE);
+	}
+	EXPECT_EQ(ev_wait(ev, 4, 50), 0);
+	ready(EV_UDP_LISTEN, SOCK_DGRAM, 22001, 22001);
+	EXPECT_EQ(outcome(), 1);	/* a second one */
+
+	group("... one is served");
+	bit_set(set, 23002);
+	bit_set(set, 22001);		/* nobody's target */
+	listen_served(set, &n);
+	EXPECT(n.shut == 2 && !n.ended && !n.failed);
+	ready(EV_TCP_LISTEN, SOCK_STREAM, 22002, 23002);
+	EXPECT_EQ(to_port(AF_INET, INADDR_LOOPBACK, 22001), -ECONNREFUSED);
+	get_pair(22002, old);
+
+	group("... and no more: what is connected stays");
+	bit_clear(set, 23002);
+	listen_served(set, &n);
+	EXPECT(n.shut == 3 && n.ended == 1 && !n.failed);
+	EXPECT_EQ(to_port(AF_INET, INADDR_LOOPBACK, 22002), -ECONNREFUSED);
+	EXPECT_EQ(ev_wait(ev, 4, 50), 0);
+	EXPECT_EQ(try_bind(22002, 1), -EADDRINUSE);
+	listen_served(set, &n);
+	EXPECT(n.shut == 3 && !n.ended);
+
+	group("... and again, beside its connections, old and open");
+	for (i = 0; i < 3; i++) {
+		bit_set(set, 23002);
+		listen_served(set, &n);
+		EXPECT(n.shut == 2 && !n.failed);
+		get_pair(22002, new);
+		close(new[1]);		/* first: it is to wait */
+		close(new[0]);
+		bit_clear(set, 23002);
+		listen_served(set, &n);
+	}
+	EXPECT_EQ(write(old[0], &c, 1), 1);
+	EXPECT_EQ(read(old[1], &c, 1), 1);
+	close(old[0]);
+	close(old[1]);
+	listen_close_all();
+
+	group("... but not those that were best effort, or automatic");
+	set_rules(FWD_TCP_IN, 22001, 22003, 23001, true);
+	fwd_init(&conf);
+	listen_wait();
+	EXPECT(!listen_waits());
+	listen_all(true, true);
+	EXPECT_EQ(to_port(AF_INET, INADDR_LOOPBACK, 22001), 0);
+	listen_close_all();
+	no_rules();
+	conf.rules[FWD_TCP_IN].mode = RULES_AUTO;
+	fwd_init(&conf);
+	listen_wait();
+	listen_all(true, true);
+	memset(set, 0, sizeof(set));
+	bit_set(set, 22001);
+	EXPECT_EQ(listen_follow(FWD_TCP_IN, set, set, NULL, 0), 0);
+	EXPECT_EQ(to_port(AF_INET, INADDR_LOOPBACK, 22001), 0);
+	listen_close_all();
+}
+
 int main(void)
 {
 	union ev_ref ref = { .type = EV_TCP_LISTEN, .index = 0 };
@@ -295,6 +415,7 @@ int main(void)
 	follow();
 	follow_few();
 	in_namespace();
+	served();
 
 	group("out of descriptors: an error, but some are enough of \"all\"");
 	getrlimit(RLIMIT_NOFILE, &old);

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * fwd_scan.c - open ports seen by sock_diag and in /proc/net, and listeners
- * that follow them between two namespaces; and on kernels that offer less
+ * that follow them between two namespaces, or wait for them; and on kernels that
+ * offer less
  *
  * link: -Wl,--wrap=nl_diag_open,--wrap=nl_diag_watch,--wrap=proc_net_open
  */
@@ -9,6 +10,10 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/if_ether.h>
+#include <linux/netfilter/nf_tables.h>
+#include <linux/netfilter/nfnetlink.h>
+#include <linux/netlink.h>
 #include <net/if.h>
 #include <sched.h>
 #include <sys/ioctl.h>
@@ -182,9 +187,9 @@ static bool comes(int fd)
 {
 	int i;
 
-	for (i = 0; i < 100 && !nl_diag_closed(fd); i++)
+	for (i = 0; i < 1000 && !nl_diag_closed(fd); i++)
 		usleep(5000);
-	return i < 100;
+	return i < 1000;
 }
 
 static void news(void)
@@ -450,6 +455,194 @@ static void events(void)
 	ready_or_not(10, 1);
 }
 
+/* ------------------------------------------------------------ published */
+
+static bool is_refused(in_port_t port)
+{
+	struct sockaddr_in to = { .sin_family = AF_INET,
+				  .sin_port = htons(port),
+				  .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	int fd = socket(AF_INET, SOCK_STREAM, 0);
+	bool ret = connect(fd, (struct sockaddr *)&to, sizeof(to)) &&
+		   errno == ECONNREFUSED;
+
+	close(fd);
+	return ret;
+}
+
+static void publish(in_port_t first, in_port_t last, in_port_t target)
+{
+	conf.rules[FWD_TCP_IN].n = 1;
+	conf.rules[FWD_TCP_IN].rule[0] = (struct fwd_rule){
+		.first = first, .last = last, .target = target };
+	conf.rules[FWD_TCP_IN].mode = RULES_PORTS;
+	fwd_init(&conf);
+	timer_reset();
+	listen_close_all();
+	listen_wait();
+	listen_all(true, true);
+	listen_ns(true, true);
+	EXPECT(scan_wanted());
+	scan_init();
+}
+
+/* What events there are, to whom they are for */
+static void hear(void)
+{
+	struct ev_event ev[4];
+	int i, n, turns = 0;
+
+	while (turns++ < 10 && (n = ev_wait(ev, 4, 200)) > 0)
+		for (i = 0; i < n; i++)
+			if (ev[i].ref.type == EV_SCAN)
+				scan_ready(ev[i].ref, ev[i].mask);
+}
+
+static int packet_socket(void *unused)
+{
+	(void)unused;
+	return socket(AF_PACKET, SOCK_DGRAM | SOCK_CLOEXEC, htons(ETH_P_IP));
+}
+
+/* One of nftables, as any tool does it that makes rules: "add table ip t" */
+static int make_table(void *unused)
+{
+	struct step {
+		struct nlmsghdr nh;
+		struct nfgenmsg g;
+		struct nlattr a;
+		char name[4];
+	} s[3] = {
+		{ .nh = { .nlmsg_type = NFNL_MSG_BATCH_BEGIN },
+		  .g.res_id = htons(NFNL_SUBSYS_NFTABLES) },
+		{ .nh = { .nlmsg_type = NFNL_SUBSYS_NFTABLES << 8 |
+					NFT_MSG_NEWTABLE,
+			  .nlmsg_flags = NLM_F_CREATE | NLM_F_ACK },
+		  .g.nfgen_family = AF_INET },
+		{ .nh = { .nlmsg_type = NFNL_MSG_BATCH_END },
+		  .g.res_id = htons(NFNL_SUBSYS_NFTABLES) },
+	};
+	struct { struct nlmsghdr nh; struct nlmsgerr e; } answer;
+	int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC,
+			NETLINK_NETFILTER), i;
+
+	(void)unused;
+	for (i = 0; i < 3; i++) {
+		s[i].nh.nlmsg_len = sizeof(s[i]);
+		s[i].nh.nlmsg_flags |= NLM_F_REQUEST;
+		s[i].a = (struct nlattr){ NLA_HDRLEN + 4, 0 };
+	}
+	s[1].a = (struct nlattr){ NLA_HDRLEN + 2, NFTA_TABLE_NAME };
+	memcpy(s[1].name, "t", 2);
+	if (fd < 0 || send(fd, s, sizeof(s), 0) < 0 ||
+	    recv(fd, &answer, sizeof(answer), 0) < (ssize_t)sizeof(answer))
+		return -errno;
+	close(fd);
+	return answer.e.error;
+}
+
+/* looks() - How many there are in a second */
+static unsigned looks(void)
+{
+	unsigned i, n = 0;
+	struct timer *t;
+
+	for (i = 0; i < 1000; i++) {
+		now += MSEC;
+		clock_set(now);
+		for (; (t = timer_pop()); n++)
+			scan_timer(t);
+	}
+	return n;
+}
+
+/* hurried() - Is it looked often? Looks that take long are fewer, so on a busy
+ * machine this takes more than one try; and in /proc they always do */
+static bool hurried(void)
+{
+	unsigned i;
+
+	for (i = 0; i < 5; i++)
+		if (looks() > 15)
+			return true;
+	return fail.diag;
+}
+
+static void published(void)
+{
+	int a, b;
+
+	group("published ports: what is served at start is there at once");
+	a = open_there(AF_INET6, SOCK_STREAM, 2102);
+	publish(2001, 2003, 2101);
+	EXPECT(is_refused(2001) && !is_refused(2002) && is_refused(2003));
+
+	group("... what comes later, within moments");
+	b = open_there(AF_INET, SOCK_STREAM, 2101);
+	EXPECT(hurried());
+	EXPECT(!is_refused(2001) && !is_refused(2002) && is_refused(2003));
+	close(b);
+	later(SEC);
+	EXPECT(is_refused(2001) && !is_refused(2002) && is_refused(2003));
+
+	group("... after a minute of waiting, a little later");
+	later(2 * 60 * SEC);
+	EXPECT(looks() <= 15);
+	b = open_there(AF_INET, SOCK_STREAM, 2101);
+	later(SEC);
+	EXPECT(!is_refused(2001));
+
+	group("... and when all are served, there is no hurry");
+	close(open_there(AF_INET, SOCK_STREAM, 2103));
+	publish(2001, 2002, 2101);
+	EXPECT(!is_refused(2001) && !is_refused(2002));
+	EXPECT(looks() <= 7);
+	later(2 * 60 * SEC);
+	close(b);
+	later(SEC);
+	EXPECT(is_refused(2001) && !is_refused(2002));
+	EXPECT(hurried());
+	close(a);
+
+	group("... our own listeners inside serve nobody");
+	conf.rules[FWD_TCP_NS].n = 1;
+	conf.rules[FWD_TCP_NS].mode = RULES_PORTS;
+	conf.rules[FWD_TCP_NS].rule[0] = (struct fwd_rule){
+		.first = 2101, .last = 2101, .target = 9 };
+	publish(2001, 2003, 2101);
+	later(SEC);
+	EXPECT(is_refused(2001));
+	conf.rules[FWD_TCP_NS].n = 0;
+	conf.rules[FWD_TCP_NS].mode = RULES_NONE;
+	conf.rules[FWD_TCP_IN].n = 0;
+}
+
+/* Packets may have another way than to a socket that listens */
+static void other_ways(void)
+{
+	int s;
+
+	group("... nor do they wait while there is a packet socket");
+	publish(2001, 2001, 2101);
+	EXPECT(is_refused(2001));
+	s = ns_call(packet_socket, NULL);
+	EXPECT(s >= 0);
+	later(SEC);
+	EXPECT(!is_refused(2001));
+	close(s);
+	later(SEC);
+	EXPECT(is_refused(2001));
+
+	group("... or once there are rules for packets");
+	EXPECT_EQ(ns_call(make_table, NULL), 0);
+	hear();
+	EXPECT(!is_refused(2001));
+	later(SEC);
+	EXPECT(!is_refused(2001));
+	publish(2001, 2001, 2101);
+	EXPECT(!is_refused(2001));
+}
+
 int main(void)
 {
 	if (!two_namespaces())
@@ -479,12 +672,15 @@ int main(void)
 	group("events");
 	events();
 
+	published();
+
 	group("without sock_diag: the same");
 	fail.diag = EPROTONOSUPPORT;
 	fail.watch = EPROTONOSUPPORT;
 	follow();
 	conflict();
 	ours();
+	published();
 
 	group("without /proc as well: nothing, and no harm");
 	fail.proc = ENOENT;
@@ -492,7 +688,14 @@ int main(void)
 	close(open_there(AF_INET, SOCK_STREAM, 2001));
 	later(SEC + 10 * MSEC);
 	EXPECT(nothing(FWD_TCP_IN));
+	publish(2001, 2001, 2101);
+	EXPECT(!is_refused(2001));
+	conf.rules[FWD_TCP_IN].n = 0;
 	set_modes(RULES_NONE, RULES_NONE, RULES_NONE, RULES_NONE);
 	EXPECT(!scan_wanted());
+
+	memset(&fail, 0, sizeof(fail));
+	other_ways();
+	conf.rules[FWD_TCP_IN].n = 0;
 	return done();
 }

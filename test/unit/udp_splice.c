@@ -16,6 +16,7 @@
 #include <netinet/udp.h>
 #include <sched.h>
 #include <sys/ioctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -453,6 +454,70 @@ static void expire(void)
 	EXPECT_EQ(timer_count(), 0);
 }
 
+/* ask() - @n clients one after the other, each once; how many are heard, and have
+ * their answers if the server is to @answer */
+static unsigned ask(const struct way *w, int s, unsigned n, bool answer)
+{
+	unsigned good = 0, i;
+	int c;
+
+	for (i = 0; i < n; i++) {
+		c = program(!w->in, w->lo, 0);
+		put(c, w->lo, w->port, &i, sizeof(i));
+		turn();
+		if (get(s) != sizeof(i) || memcmp(buf, &i, sizeof(i))) {
+			close(c);
+			continue;
+		}
+		if (answer) {
+			reply(s, sizeof(i));
+			turn();
+		}
+		good += !answer || get(c) == sizeof(i);
+		close(c);
+	}
+	return good;
+}
+
+/* Descriptors are for others as well */
+static void few_descriptors(const struct way *w)
+{
+	int s = program(w->in, w->lo, w->target), fd;
+	struct rlimit old;
+
+	getrlimit(RLIMIT_NOFILE, &old);
+	setrlimit(RLIMIT_NOFILE, &(struct rlimit){ 256, old.rlim_max });
+	udp_init();
+	udp_splice_init();
+
+	group("questions in a row: an eighth of the descriptors");
+	EXPECT_EQ(ask(w, s, 200, true), 200);
+	EXPECT(flow_count() >= 32 && flow_count() <= 34);
+	expire();
+
+	group("... half of them, if no answers come");
+	EXPECT_EQ(ask(w, s, 400, false), 400);
+	EXPECT(flow_count() >= 120 && flow_count() <= 134);
+	expire();
+
+	group("... with none left: first those in store, then the oldest flows");
+	udp_splice_init();
+	EXPECT_EQ(ask(w, s, 1, false), 1);
+	fd = dup(s);
+	close(fd);
+	setrlimit(RLIMIT_NOFILE, &(struct rlimit){ (rlim_t)fd + 12,
+						   old.rlim_max });
+	EXPECT_EQ(ask(w, s, 100, false), 100);
+	EXPECT(flow_count() >= 5 && flow_count() <= 13);
+	EXPECT_EQ(ask(w, s, 100, true), 100);
+	setrlimit(RLIMIT_NOFILE, &old);
+	close(s);
+	expire();
+	udp_init();
+	udp_splice_init();
+	EXPECT(!udp_splice_release());
+}
+
 /* A port forwarded both ways: told from a client by our own address */
 static void both_ways(void)
 {
@@ -553,6 +618,8 @@ int main(void)
 		expire();
 		timeouts(w);
 	}
+	few_descriptors(&ways[0]);
+	few_descriptors(&ways[2]);
 	group("a port forwarded both ways");
 	both_ways();
 	expire();
