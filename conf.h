@@ -40,6 +40,7 @@ struct conf {
 	char		template_if[IFNAMSIZ];	/* -i; empty: choose */
 	unsigned	template_ifi[GUEST_FAMILIES];	/* by host_fill(); 0:
 							 * none, local mode */
+	unsigned	template_mtu[GUEST_FAMILIES];	/* 0: not known */
 	struct guest	guest;
 	struct fwd_conf	fwd;
 	bool		given_dns[GUEST_FAMILIES];	/* -D seen */

@@ -324,6 +324,7 @@ static bool fill_template(struct conf *c, enum guest_family f, int fd,
 	struct guest_net *net = &c->guest.net[f];
 	const struct nl_ifaddr *best, *ll = NULL;
 	int n = nl_addrs(fd, af_of[f], ifi, a, ADDRS_MAX);
+	struct nl_link link;
 
 	best = n > 0 ? addr_best(a, n) : NULL;
 	if (f == GUEST_V6 && n > 0)
@@ -332,6 +333,8 @@ static bool fill_template(struct conf *c, enum guest_family f, int fd,
 		return false;
 
 	c->template_ifi[f] = ifi;
+	if (!nl_link_get(fd, NULL, ifi, &link))
+		c->template_mtu[f] = link.mtu;
 	if (!c->given_addr[f]) {
 		net->addr = best->addr;
 		if (f == GUEST_V4 && !c->given_prefix)

@@ -710,6 +710,7 @@ static void prepare(struct conf *c)
 	signals_init(false);
 	sock_init(c->template_ifi[GUEST_V6], c->freebind);
 	sock_multicast_if(c->template_ifi[GUEST_V4], c->template_ifi[GUEST_V6]);
+	sock_link_mtu(c->template_mtu[GUEST_V4], c->template_mtu[GUEST_V6]);
 	sock_outbound_if(c->fwd.net[GUEST_V4].outbound_if,
 			 c->fwd.net[GUEST_V6].outbound_if);
 	fwd_init(&c->fwd);

@@ -590,6 +590,12 @@ void sock_multicast_if(unsigned if4, unsigned if6)
 	host.multicast_if[1] = if6;
 }
 
+void sock_link_mtu(unsigned mtu4, unsigned mtu6)
+{
+	host.features.link_mtu[0] = mtu4;
+	host.features.link_mtu[1] = mtu6;
+}
+
 void sock_outbound_if(const char *if4, const char *if6)
 {
 	str_copy(host.outbound_if[0], IFNAMSIZ, if4);

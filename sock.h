@@ -26,6 +26,7 @@ enum sock_port {
 struct sock_features {
 	bool tcp_peek_off;	/* SO_PEEK_OFF on TCP (Linux 6.9) */
 	bool udp_gso, udp_gro;	/* UDP_SEGMENT, UDP_GRO */
+	unsigned link_mtu[2];	/* IPv4, IPv6; no fact of the kernel's */
 };
 
 /* sock_init() - Probe the kernel; @ifindex is the scope of link-local IPv6
@@ -35,6 +36,9 @@ void sock_init(unsigned ifindex, bool freebind);
 /* sock_multicast_if() - Interfaces (0: the kernel's choice) by which each family
  * reaches groups: for sending to them and for joining them */
 void sock_multicast_if(unsigned if4, unsigned if6);
+
+/* sock_link_mtu() - Of the links that each family leaves by (0: not known) */
+void sock_link_mtu(unsigned mtu4, unsigned mtu6);
 
 /* sock_outbound_if() - Interfaces (empty: any) that sockets of each family are
  * bound to, unless they lead to loopback addresses */

@@ -515,13 +515,28 @@ static int tx_groups(struct tx *t, const struct pkt *p, unsigned n)
 _Static_assert(IP_PMTUDISC_DO == IPV6_PMTUDISC_DO &&
 	       IP_PMTUDISC_WANT == IPV6_PMTUDISC_WANT, "one word for both");
 
-/* discover_of() - What the socket must be told for datagrams like @p: who forbids
- * to cut it up wants to hear that it was too big. Of IPv6 that is everything which
- * the guest has not cut up itself; then we may as well */
+/* Would the host's own link carry a datagram like @p in one piece? */
+static bool fits_link(const struct pkt *p)
+{
+	bool v4 = addr_is4(&p->dst);
+	size_t len = p->gso_size ? p->gso_size : cur_left(&p->data);
+	unsigned mtu = sock_features()->link_mtu[!v4];
+
+	return !mtu || len + UDP_HLEN + (v4 ? IP4_HLEN : IP6_HLEN) <= mtu;
+}
+
+/*
+ * discover_of() - What the socket must be told for datagrams like @p
+ *
+ * Who forbids to cut it up wants to hear that it was too big. Of IPv6 that is
+ * everything which the guest has not cut up itself; then we may as well. But
+ * where the link to the guest carries more than the host's, the guest's kernel
+ * did not know, and programs count on theirs to cut what the link cannot carry.
+ */
 static uint8_t discover_of(const struct pkt *p)
 {
 	if (p->df && !p->fragment)
-		return IP_PMTUDISC_DO;
+		return fits_link(p) ? IP_PMTUDISC_DO : IP_PMTUDISC_WANT;
 	return addr_is4(&p->dst) ? IP_PMTUDISC_DONT : IP_PMTUDISC_WANT;
 }
 

@@ -249,6 +249,22 @@ def mtu_probe(p, mode, v):
             ok(queued(c, v), f"{name}: and back")
 
 
+def first_large(p, mode, v):
+    """The guest's link carries more than the host's: the kernel that most
+    programs count on is the host's."""
+    name = f"{mode} IPv{v}: first datagram larger than any link"
+    if v == 6:      # which routers do not cut
+        return
+    with case(name):
+        a = fresh(v)
+        with socket_in(far, v, socket.SOCK_DGRAM) as s, \
+                socket_in(p.guest, v, socket.SOCK_DGRAM) as c:
+            s.bind((a, 7000))
+            s.settimeout(2)
+            c.sendto(b"z" * 20000, (a, 7000))
+            ok(s.recv(65536) == b"z" * 20000, f"{name}: arrives")
+
+
 def queued(c, v):
     """The next error: number, information, who reported it."""
     if not select.select([c], [], [c], 2)[0]:
@@ -420,7 +436,8 @@ resource.setrlimit(resource.RLIMIT_NOFILE,
 for mode, start in ("pasta", container), ("passt", Machine):
     with case(mode), start() as p:
         for v in 4, 6:
-            for f in who, sizes, mtu_echo, mtu_udp, mtu_probe, identifiers, \
+            for f in who, sizes, mtu_echo, mtu_udp, mtu_probe, \
+                    first_large, identifiers, \
                     crowd, duplicates:
                 with case(f"{mode} IPv{v}: {f.__name__}"):
                     f(p, mode, v)

@@ -512,6 +512,19 @@ static void cut_or_not(const struct family *f)
 	for (i = 0; i < 42; i++)
 		EXPECT_EQ(host_recv(s, buf, sizeof(buf)), 10);
 
+	/* The link of the host takes less than the guest's */
+	sock_link_mtu(128, 148);
+	from_guest(f->guest, 4009, f->gw, 7000, 100, 0);
+	guest_go();
+	EXPECT_EQ(wrap.discover, IP_PMTUDISC_DO);
+	from_guest(f->guest, 4009, f->gw, 7000, 101, 0);
+	guest_go();
+	EXPECT_EQ(wrap.discover, IP_PMTUDISC_WANT);
+	sock_link_mtu(0, 0);
+	EXPECT_EQ(host_recv(s, buf, sizeof(buf)), 100);
+	EXPECT_EQ(host_recv(s, buf, sizeof(buf)), 101);
+	wrap.discovers = 3;
+
 	/* Nobody is told what was too big for a group */
 	from_guest(f->guest, 4009, v4 ? "239.1.2.3" : "ff05::1:23", 7000, 10, 0);
 	guest_go();
