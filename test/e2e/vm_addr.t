@@ -96,6 +96,7 @@ def mapping():
                   topo.remote)
             seen_as(g, v, LOOP[v], MAP[v], f"IPv{v}: and inbound")
     with passt("--no-map-gw") as p, Guest(p) as g:
+        g.reply(arp(HOST[4], GW[4]))    # so it is connected
         seen_as(g, 6, LOOP[6], LL, "IPv6: before the guest has shown a "
                 "link-local address")
         g.replies(ns("fd77::77"))
