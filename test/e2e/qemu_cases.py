@@ -417,15 +417,36 @@ def one_off(opts):
         ok(rc == 0, f"{name}: status 0 when QEMU has ended", rc)
 
 
-def by_descriptor():
+class Launcher:
+    """Who starts both, and gives passt the connection that QEMU makes: it takes
+    no descriptor for vhost-user."""
+    vhost = True
+
+    def __init__(self):
+        self.path = tmp("launcher")
+        self.listener = socket.socket(socket.AF_UNIX)
+        self.listener.bind(self.path)
+        os.chmod(self.path, 0o666)
+        self.listener.listen()
+
+
+def by_descriptor(vhost):
     """As programs do that start both."""
     global g, server
     name = "--fd"
     with case(name):
-        a, b = socket.socketpair()
-        with a, b:
+        if vhost:
+            both = Launcher()
+            with both.listener:
+                g = vm.Vm(topo, both)
+                a, _ = both.listener.accept()
+        else:
+            a, b = socket.socketpair()
+        with a:
             server = vm.Server(topo, *OPTIONS, fd=a.fileno())
-            g = vm.Vm(topo, server, fd=b.fileno())
+        if not vhost:
+            with b:
+                g = vm.Vm(topo, server, fd=b.fileno())
         g.booted()
         works(name)
         g.stop()
@@ -507,5 +528,5 @@ def main(opts=()):
     g.stop()
     one_off(opts)
     ok(server.stop() == 0, "SIGTERM: status 0", server.proc.returncode)
-    by_descriptor()
+    by_descriptor(server.vhost)
     done()

@@ -510,6 +510,20 @@ static void rooms(void)
 	EXPECT(s[0].room == 1500 && s[1].room == 1536 - 54 - 12);
 	EXPECT_EQ(tap_commit(s, 2, 0, false), 0);
 
+	group("a single frame that must be whole waits for the rest of its room");
+	fresh(&small_guest);
+	EXPECT_EQ(tap_reserve(s, 64, 54, 1400), 16);
+	for (i = 0; i < 15; i++)
+		contract_fill(&s[i], (uint8_t)i, 1400);
+	EXPECT_EQ(tap_commit(s, 16, 15, false), 15);
+	EXPECT_EQ(tap_reserve(s, 1, 54, 3000), 1);
+	EXPECT_EQ(s[0].room, 3000);
+	contract_fill(&s[0], 15, 3000);
+	EXPECT_EQ(tap_commit(s, 1, 1, true), 1);
+	EXPECT(!tap_room());
+	for (i = 0; i < 16; i++)
+		expect_next((uint8_t)i, i < 15 ? 1400 : 3000, 1);
+
 	group("what can never fit, or waits too long, is lost");
 	fresh(&small_guest);
 	EXPECT_EQ(spend(0, 2, 60000), 2);	/* 16 x 1536 is less */
