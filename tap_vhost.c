@@ -45,6 +45,9 @@
 #define RX_BUDGET	((size_t)512 << 10)	/* bytes of a batch */
 #define RX_SEGS_MAX	128U		/* UDP_MAX_SEGMENTS of the kernel */
 
+/* Of the guest's memory, lent at a time unless it is a single slot: to fill more
+ * would push the first of it out of the caches, and let the guest wait */
+#define TX_BUDGET	((size_t)128 << 10)
 #define TX_IOV		1024		/* pieces of the slots of a batch */
 #define TX_PIECES	64		/* of one slot */
 #define AHEAD		32		/* chains fetched at a time */
@@ -454,6 +457,7 @@ static int lend_ring(struct vring *v, struct tap_slot *s, int max,
 		     size_t hdrlen, size_t datalen)
 {
 	unsigned used = 0, chain = 0, k;
+	size_t bytes = 0;
 	int n = 0;
 
 	do {
@@ -464,7 +468,9 @@ static int lend_ring(struct vring *v, struct tap_slot *s, int max,
 			break;
 		s[n].hdr = port.arena.hdr[n] + TAP_FRONT;
 		used += k;
-	} while (s[n++].room == datalen && n < max && used < TX_IOV);
+		bytes += datalen;
+	} while (s[n++].room == datalen && n < max && used < TX_IOV &&
+		 bytes + datalen <= TX_BUDGET);
 	if (n == 1 && s->room < datalen && (max == 1 || k == TX_PIECES))
 		return 0;
 	return n;
