@@ -118,6 +118,7 @@ static void forget_waiting(void)
 int tap_vhost_init(void)
 {
 	tap_vhost_detach();
+	vmem_init();
 	return tap_arena_map(&port.arena, 0);
 }
 

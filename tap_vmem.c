@@ -34,7 +34,6 @@ static struct {
 	struct area	area[VMEM_REGIONS];
 	unsigned	n;
 	unsigned	last;		/* where something was found last */
-	bool		handler;
 	volatile sig_atomic_t torn;
 } vmem;
 
@@ -61,15 +60,14 @@ static void on_sigbus(int sig, siginfo_t *si, void *context)
 	signal(sig, SIG_DFL);		/* happens again, and ends us */
 }
 
-static void catch_sigbus(void)
+void vmem_init(void)
 {
 	struct sigaction sa = { .sa_flags = SA_SIGINFO };
 
-	if (vmem.handler)
-		return;
+	vmem_unmap();
 	sa.sa_sigaction = on_sigbus;
 	sigemptyset(&sa.sa_mask);
-	vmem.handler = !sigaction(SIGBUS, &sa, NULL);
+	(void)sigaction(SIGBUS, &sa, NULL);
 }
 
 /* check() - What is wrong with a region of the file @st, or NULL */
@@ -91,7 +89,6 @@ const char *vmem_map(const struct vmem_region *r, const int *fd, unsigned n)
 	unsigned i;
 
 	vmem_unmap();
-	catch_sigbus();
 	if (n > VMEM_REGIONS)
 		return "too many regions";
 	for (i = 0; i < n; i++, r++) {

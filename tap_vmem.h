@@ -20,6 +20,9 @@ struct vmem_region {
 	uint64_t	offset;		/* in the file */
 };
 
+/* vmem_init() - Be prepared for files that shrink; nothing is mapped */
+void vmem_init(void);
+
 /* vmem_map() - Map @n regions, each from a file of its own, instead of what was
  * mapped before. Return: NULL, or what is wrong, in words; then nothing is */
 const char *vmem_map(const struct vmem_region *r, const int *fd, unsigned n);

@@ -249,12 +249,6 @@ static void make_avail(struct front_ring *r, uint16_t head)
 	__atomic_store_n(r->avail + 1, r->next, __ATOMIC_RELEASE);
 }
 
-bool front_avail(struct front *f, unsigned i, uint16_t head)
-{
-	make_avail(&f->ring[i], head);
-	return kick(f, &f->ring[i]);
-}
-
 /* chain() - Descriptors for @len bytes at @p in pieces of @part. Return: the
  * first of them */
 static uint16_t chain(struct front *f, unsigned ring, uint8_t *p, size_t len,

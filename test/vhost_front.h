@@ -99,10 +99,6 @@ bool front_start(struct front *f, const struct front_style *style);
 /* front_fill() - Up to @n buffers for frames, as many as there are */
 void front_fill(struct front *f, unsigned n);
 
-/* front_avail() - Make descriptor @head of ring @i available; whether a kick is
- * wanted, and given */
-bool front_avail(struct front *f, unsigned i, uint16_t head);
-
 /* front_push() - The guest sends a frame, with virtio-net header @vnet or one of
  * zeros; false if there is no room in the ring */
 bool front_push(struct front *f, const void *vnet, const void *p, size_t len);
