@@ -8,11 +8,11 @@
  * the rows, so unknown options are reported in the C library's words, which
  * callers match on.
  *
- * The line is walked twice: port specifications are late, they can be judged
- * only when the address families are known, and of all options they are most
- * likely to be wrong, which is to be told in the log file as well. What options
- * say together is settled in between, so that their order on the line does not
- * matter.
+ * The line is walked three times. First for an option that is a mode of its own.
+ * Port specifications are late: they can be judged only when the address families
+ * are known, and of all options they are most likely to be wrong, which is to be
+ * told in the log file as well. What options say together is settled before
+ * those, so that their order on the line does not matter.
  */
 #include "conf.h"
 
@@ -216,15 +216,15 @@ static const struct option_row options[] = {
   "Serve this connected stream socket, then exit" },
 { "one-off", NULL, take_set, TO(one_off), 0, '1', 0, PASST,
   "Exit when the first client goes" },
-{ "vhost-user", NULL, take_vhost_user, NOWHERE, 0, 0, 0, PASST,
-  "Not available yet: the socket carries the vhost-user protocol" },
+{ "vhost-user", NULL, take_set, TO(vhost_user), 0, 0, 0, PASST,
+  "The socket carries the vhost-user protocol; the program is\n"
+  "passt then, whatever its name" },
 { "repair-path", "PATH", take_repair_path, NOWHERE, 0, 0, 0, ANY,
-  "With --vhost-user, socket for the repair helper, or 'none'" },
-{ "migrate-exit", NULL, take_needs_vhost_user, NOWHERE, 0, 0, 0, PASST,
-  "Deprecated: with --vhost-user, exit once migrated away" },
-{ "migrate-no-linger", NULL, take_needs_vhost_user, NOWHERE, 0, 0, 0, PASST,
-  "Deprecated: with --vhost-user, close connections once\n"
-  "migrated away" },
+  "Not available yet: socket for the repair helper; or 'none'" },
+{ "migrate-exit", NULL, take_migration, NOWHERE, 0, 0, 0, PASST,
+  "Not available yet: exit once migrated away" },
+{ "migrate-no-linger", NULL, take_migration, NOWHERE, 0, 0, 0, PASST,
+  "Not available yet: close connections once migrated away" },
 { "ns-ifname", "NAME", take_ifname, TO(ns_ifname), 0, 'I', 0, PASTA,
   "Interface name in the namespace (default: the template's)" },
 { "userns", "PATH", take_userns, TO(userns), 0, 0, 0, PASTA,
@@ -312,8 +312,17 @@ static void check_mode(const struct conf *c, const struct option_row *row)
 		    mode_name(c->mode));
 }
 
-/* One walk over the line, taking the options that are @late or are not */
-static void walk(struct conf *c, int argc, char **argv, bool late)
+enum walk { WALK_MODE, WALK_EARLY, WALK_LATE };
+
+/* The mode is what an option says, else what we are called as */
+static void look_for_mode(struct conf *c, const struct option_row *row)
+{
+	if (row && row->off == offsetof(struct conf, vhost_user))
+		c->mode = MODE_PASST;
+}
+
+/* One walk over the line, taking the options that are to be taken in it */
+static void walk(struct conf *c, int argc, char **argv, enum walk which)
 {
 	struct option longs[OPTIONS + 1] = { 0 };
 	char letters[2 * OPTIONS + 2], *p = letters;
@@ -336,14 +345,19 @@ static void walk(struct conf *c, int argc, char **argv, bool late)
 	*p = '\0';
 
 	optind = 0;			/* start afresh, also in a second walk */
+	opterr = which != WALK_MODE;	/* all errors are told of once */
 	while ((val = getopt_long(argc, argv, letters, longs, NULL)) != -1) {
 		row = row_of(val);
+		if (which == WALK_MODE) {
+			look_for_mode(c, row);
+			continue;
+		}
 		if (!row) {
 			usage(c, stderr);
 			exit(EXIT_FAILURE);
 		}
 		check_mode(c, row);
-		if (row->late == late)
+		if (row->late == (which == WALK_LATE))
 			row->take(c, row, optarg);
 	}
 }
@@ -418,6 +432,13 @@ static void settle(struct conf *c)
 	if (c->said.no_copy && !c->config_net)
 		die("--no-copy-routes, --no-copy-addrs: only possible together with --config-net");
 
+	if (c->said.migration && !c->vhost_user)
+		die("--%s: only possible together with --vhost-user",
+		    c->said.migration);
+	if (c->said.migration)
+		die("--%s: migration is not available in this version: leave it out",
+		    c->said.migration);
+
 	if (c->fwd.no_tap)
 		splice_only(c);
 
@@ -470,9 +491,10 @@ void conf_parse(struct conf *c, int argc, char **argv)
 	memset(c, 0, sizeof(*c));
 	c->mode = mode_from(argc ? argv[0] : "");
 	c->tap_plain = plain && !strcmp(plain, "1");
+	walk(c, argc, argv, WALK_MODE);
 	defaults(c);
 
-	walk(c, argc, argv, false);
+	walk(c, argc, argv, WALK_EARLY);
 	settle(c);
 
 	if (c->mode == MODE_PASTA) {
@@ -487,6 +509,6 @@ void conf_parse(struct conf *c, int argc, char **argv)
 
 void conf_ports(struct conf *c, int argc, char **argv)
 {
-	walk(c, argc, argv, true);
+	walk(c, argc, argv, WALK_LATE);
 	ports_default(c);
 }

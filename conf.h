@@ -54,12 +54,14 @@ struct conf {
 		bool	addr_len;	/* -a ADDR/LEN for IPv4 */
 		bool	netmask;	/* -n */
 		bool	no_copy;	/* --no-copy-routes or -addrs */
+		const char *migration;	/* an option about that, or NULL */
 	} said;
 
 	/* passt */
 	char		socket[USOCK_PATH_LEN];	/* empty: find one */
 	int		fd;		/* connected already, or -1 */
 	bool		one_off;	/* end with the first client */
+	bool		vhost_user;	/* what is spoken at the socket */
 
 	/* pasta */
 	char		ns_ifname[IFNAMSIZ];	/* empty: template's or tap0 */

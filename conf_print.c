@@ -162,8 +162,14 @@ void conf_print(const struct conf *c)
 	else
 		print_guest(c);
 	print_rules(&c->fwd);
-	if (c->mode == MODE_PASST && *c->socket) {
-		info("Socket bound at %s; for QEMU:", c->socket);
+	if (c->mode != MODE_PASST || !*c->socket)
+		return;
+	info("Socket bound at %s; for QEMU:", c->socket);
+	if (c->vhost_user) {
+		info("    -chardev socket,id=c0,path=%s -netdev vhost-user,id=n0,chardev=c0 -device virtio-net-pci,netdev=n0",
+		     c->socket);
+		info("    -object memory-backend-memfd,id=m0,share=on,size=SIZE -numa node,memdev=m0");
+	} else {
 		info("    -netdev stream,id=n0,server=off,addr.type=unix,addr.path=%s -device virtio-net-pci,netdev=n0",
 		     c->socket);
 	}

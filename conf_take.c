@@ -209,28 +209,16 @@ void take_netns_only(struct conf *c, const struct option_row *row,
 	*c->userns = '\0';
 }
 
-_Noreturn void take_vhost_user(struct conf *c, const struct option_row *row,
-			       const char *arg)
+void take_migration(struct conf *c, const struct option_row *row,
+		    const char *arg)
 {
-	(void)c;
 	(void)arg;
-	die("--%s: not available in this version: leave it out, and give the virtual machine a network back-end of type 'stream'",
-	    row->name);
-}
-
-_Noreturn void take_needs_vhost_user(struct conf *c,
-				     const struct option_row *row,
-				     const char *arg)
-{
-	(void)c;
-	(void)arg;
-	die("--%s: only possible together with --vhost-user, which is not available in this version",
-	    row->name);
+	c->said.migration = row->name;
 }
 
 void take_repair_path(struct conf *c, const struct option_row *row,
 		      const char *arg)
 {
 	if (strcmp(arg, "none"))
-		take_needs_vhost_user(c, row, arg);
+		take_migration(c, row, arg);
 }

@@ -18,7 +18,8 @@ option_taker take_socket, take_fd, take_userns, take_netns, take_netns_only;
 /* Accepted for old callers, with a warning */
 option_taker take_deprecated;
 
-/* Of vhost-user, which is not there yet: refused, but "--repair-path none" */
-option_taker take_vhost_user, take_needs_vhost_user, take_repair_path;
+/* Of migration, which is not there yet: refused later on, but "--repair-path
+ * none" */
+option_taker take_migration, take_repair_path;
 
 #endif /* CONF_TAKE_H */

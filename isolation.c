@@ -361,6 +361,7 @@ void isolate_landlock(bool tcp, bool signals)
 #define N	ISOLATE_PASTA
 #define T	ISOLATE_NS_THREAD
 #define L	ISOLATE_LOG_FILE
+#define V	ISOLATE_VHOST_USER
 
 #define TEST(a, v)		{ (a), UINT32_MAX, (uint32_t)(v) }
 #define BITS(a, m, v)		{ (a), (uint32_t)(m), (uint32_t)(v) }
@@ -386,15 +387,20 @@ void isolate_landlock(bool tcp, bool signals)
 #else
 #define SYS_ep_wait	SYS_epoll_pwait
 #endif
+#ifdef __GLIBC__
+#define SYS_fstat_fd	SYS_newfstatat
+#else
+#define SYS_fstat_fd	SYS_fstat
+#endif
 #ifndef SYS_poll			/* not on younger architectures */
 #define SYS_poll	SYS_ppoll
 #endif
 
 /*
  * All that is left to do once everything is set up. P: passt, N: pasta, T: its
- * thread in the namespace, which only makes sockets; L: with a log file. What
- * is called for each packet has no conditions: the kernel then remembers that,
- * and does not even run the filter.
+ * thread in the namespace, which only makes sockets; L: with a log file; V: with
+ * vhost-user. What is called for each packet has no conditions: the kernel then
+ * remembers that, and does not even run the filter.
  */
 static const struct sys_rule rules[] = {
 	/* Packets and bytes */
@@ -418,6 +424,11 @@ static const struct sys_rule rules[] = {
 	/* Log file; and tables of ports in /proc, opened before */
 	ANY(pread64, N | L), ANY(pwrite64, L), ANY(lseek, L), ANY(ftruncate, L),
 	ARG(fallocate, L, 1, FALLOC_FL_COLLAPSE_RANGE),
+
+	/* Memory of a guest, and what becomes of it if its file gets shorter */
+	ARG(mmap, V, 2, PROT_READ | PROT_WRITE), ANY(munmap, V),
+	ANY(fstat_fd, V), ARG(fcntl, V, 1, F_GETFL), ARG(fcntl, V, 1, F_SETFL),
+	ARG(rt_sigaction, V, 0, SIGBUS),
 
 	/* The life of a socket. Port 0 and addresses are for fwd.c to decide */
 	SOCK(P | N | T, AF_INET, SOCK_STREAM, 0),
@@ -510,6 +521,7 @@ static const struct sys_rule rules[] = {
 #undef N
 #undef T
 #undef L
+#undef V
 
 /* Where the result of a refused call goes, in what a handler of signals sees */
 #if defined(__x86_64__)

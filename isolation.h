@@ -82,7 +82,8 @@ void isolate_landlock(bool tcp, bool signals);
 #define ISOLATE_PASST		1U
 #define ISOLATE_PASTA		2U
 #define ISOLATE_NS_THREAD	4U	/* makes sockets in the namespace */
-#define ISOLATE_LOG_FILE	8U	/* with one of the first two */
+#define ISOLATE_LOG_FILE	8U	/* with one of the first two, as those: */
+#define ISOLATE_VHOST_USER	16U	/* maps the memory of a guest */
 
 /*
  * isolate_syscalls() - Leave only the system calls needed from now on

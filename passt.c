@@ -51,6 +51,7 @@
 #include "tap.h"
 #include "tap_stream.h"
 #include "tap_tun.h"
+#include "tap_vhost.h"
 #include "tcp.h"
 #include "tcp_accept.h"
 #include "tcp_ooo.h"
@@ -88,6 +89,26 @@ static struct {
 
 /* -------------------------------------------------------------- the guest */
 
+/* How a virtual machine is connected */
+static const struct link {
+	const struct tap_ops *ops;
+	int  (*init)(void);
+	int  (*attach)(int fd);
+	bool (*serving)(void);
+	void (*detach)(void);
+} stream_link = {
+	&tap_stream_ops, tap_stream_init, tap_stream_attach,
+	tap_stream_serving, tap_stream_detach,
+}, vhost_link = {
+	&tap_vhost_ops, tap_vhost_init, tap_vhost_attach,
+	tap_vhost_serving, tap_vhost_detach,
+};
+
+static const struct link *the_link(void)
+{
+	return self.conf.vhost_user ? &vhost_link : &stream_link;
+}
+
 /* The guest has left. Its connections stay until they time out: it may have
  * been the virtual machine monitor that lost its socket, not the guest */
 static void guest_gone(void)
@@ -99,7 +120,7 @@ static void guest_gone(void)
 	if (!self.served)
 		return;
 	info("The guest has disconnected");
-	tap_stream_detach();
+	the_link()->detach();
 	guest_forget();
 	mcast_forget();
 	udp_room();		/* what waited was for this guest, not the next */
@@ -119,14 +140,15 @@ static void announce(void)
 
 static void guest_came(int fd)
 {
-	int rc = tap_stream_attach(fd);
+	int rc = the_link()->attach(fd);
 
 	if (rc) {
 		err("Cannot serve the guest: %s", strerror(-rc));
 		return;
 	}
 	self.served = true;
-	announce();
+	if (tap_served())
+		announce();
 }
 
 /* In namespaces of our own, the only user that has a number is ours, and in the
@@ -152,13 +174,13 @@ static void client_ready(union ev_ref ref, uint32_t mask)
 	(void)ref;
 	(void)mask;
 	/* First, so that its descriptor is free for the next one */
-	if (!tap_stream_serving())
+	if (!the_link()->serving())
 		guest_gone();
 	for (n = 0; n < GUESTS_MAX; n++) {
 		fd = usock_accept(self.listen_fd, &peer);
 		if (fd < 0)
 			break;
-		if (!tap_stream_serving())
+		if (!the_link()->serving())
 			guest_gone();
 		if (self.end || self.served) {
 			/* Anybody who may connect could fill the log */
@@ -180,6 +202,15 @@ static void tap_ready(union ev_ref ref, uint32_t mask)
 		tap_stream_writable();
 	if (mask & ~(uint32_t)EPOLLOUT)
 		input_ready(ref, mask);
+}
+
+/* A guest begins to listen some time after its monitor has connected, and again
+ * when it has been started anew */
+static void vhost_event(union ev_ref ref, uint32_t mask)
+{
+	(void)mask;
+	if (tap_vhost_event(ref))
+		announce();
 }
 
 /* -------------------------------------------------------------- the tables */
@@ -244,6 +275,7 @@ static void (*const on_event[EV_TYPES])(union ev_ref ref, uint32_t mask) = {
 	[EV_NEIGH]	= neigh_event,
 	[EV_SCAN]	= scan_ready,
 	[EV_MCAST]	= mcast_ready,
+	[EV_VHOST]	= vhost_event,
 };
 
 static void (*const on_timer[TM_KINDS])(struct timer *t) = {
@@ -275,7 +307,7 @@ static void run(enum flow_list which)
 
 static bool is_guest(uint8_t type)
 {
-	return type == EV_TAP || type == EV_TAP_LISTEN;
+	return type == EV_TAP || type == EV_TAP_LISTEN || type == EV_VHOST;
 }
 
 /* The guest first: its acknowledgements make room. And before it, that there is
@@ -289,6 +321,8 @@ static void guest_turn(const struct ev_event *ev, int n)
 		if (ev[i].ref.type == EV_TAP_LISTEN)
 			on_event[EV_TAP_LISTEN](ev[i].ref, ev[i].mask);
 	for (i = 0; i < n; i++) {
+		if (ev[i].ref.type == EV_VHOST)
+			on_event[EV_VHOST](ev[i].ref, ev[i].mask);
 		if (ev[i].ref.type != EV_TAP)
 			continue;
 		on_event[EV_TAP](ev[i].ref, ev[i].mask);
@@ -519,15 +553,15 @@ static void watch(int fd, enum ev_type type, uint32_t mask)
 	}
 }
 
-static void open_stream(void)
+static void open_link(void)
 {
-	int rc = tap_stream_init();
+	int rc = the_link()->init();
 
 	if (rc) {
 		errno = -rc;
 		die_perror("Cannot map memory for frames");
 	}
-	tap_attach(&tap_stream_ops);
+	tap_attach(the_link()->ops);
 	/* Edge-triggered: one that cannot be accepted must not wake us again
 	 * and again */
 	watch(self.listen_fd, EV_TAP_LISTEN, EPOLLIN | EPOLLET);
@@ -757,7 +791,7 @@ static void start_pasta(struct conf *c)
 static void start_passt(const struct conf *c)
 {
 	modules_init(c);
-	open_stream();
+	open_link();
 	self.uid = geteuid();
 	isolate_userns();
 	self.uid_inside = geteuid();
@@ -765,7 +799,7 @@ static void start_passt(const struct conf *c)
 	conf_print(c);
 	isolate_mounts();
 	detach();
-	shut(c, ISOLATE_PASST);
+	shut(c, ISOLATE_PASST | (c->vhost_user ? ISOLATE_VHOST_USER : 0));
 	tell_ready();
 	if (c->fd >= 0) {
 		guest_came(c->fd);

@@ -35,6 +35,7 @@ static const char *const names[EV_TYPES] = {
 	[EV_NEIGH]	= "neigh",
 	[EV_SCAN]	= "scan",
 	[EV_MCAST]	= "mcast",
+	[EV_VHOST]	= "vhost",
 };
 
 static struct {

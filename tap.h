@@ -116,7 +116,8 @@ void tap_done(int n);
  * @s:		filled; stays valid until commit
  * @max:	1..TAP_BATCH
  * @hdrlen:	header bytes the frames will have at most (<= HDR_ROOM)
- * @datalen:	payload bytes wanted per frame, 0..TAP_DATA_MAX
+ * @datalen:	payload bytes wanted per frame, 0..TAP_DATA_MAX; the latter: as
+ *		much as may come, which is not known before
  */
 int tap_reserve(struct tap_slot *s, int max, size_t hdrlen, size_t datalen);
 

@@ -21,22 +21,19 @@
 #include <fcntl.h>
 #include <linux/if.h>
 #include <linux/if_tun.h>
-#include <linux/virtio_net.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "log.h"
 #include "tap_arena.h"
+#include "tap_vnet.h"
 #include "util.h"
 
 /* Newer than the headers we may be built with (kernel 6.2) */
 #ifndef TUN_F_USO4
 #define TUN_F_USO4			0x20
 #define TUN_F_USO6			0x40
-#endif
-#ifndef VIRTIO_NET_HDR_GSO_UDP_L4
-#define VIRTIO_NET_HDR_GSO_UDP_L4	5
 #endif
 
 #define VNET_LEN	sizeof(struct virtio_net_hdr)
@@ -248,47 +245,6 @@ static int tun_reserve(struct tap_slot *s, int max, size_t hdrlen,
 	return max;
 }
 
-/* put_vnet() - Write the vnet header in front of the headers of @s, for a frame
- * with @len bytes of data */
-static void put_vnet(const struct tap_slot *s, size_t len)
-{
-	struct virtio_net_hdr vh = { .gso_type = VIRTIO_NET_HDR_GSO_NONE };
-	const uint8_t *h = s->hdr;
-	bool v4 = (h[12] << 8 | h[13]) == ETHTYPE_IP4;
-
-	/* Also if the frame is plain: the kernel makes this much of the buffer
-	 * contiguous, and with 0 tries to have all of it so */
-	vh.hdr_len = (uint16_t)s->hdrlen;
-
-	if (s->csum_partial) {
-		uint8_t proto = v4 ? h[ETH_HLEN_ + 9] : h[ETH_HLEN_ + 6];
-
-		vh.flags = VIRTIO_NET_HDR_F_NEEDS_CSUM;
-		vh.csum_start = ETH_HLEN_ + (v4 ? IP4_HLEN : IP6_HLEN);
-		vh.csum_offset = proto == IPPROTO_TCP ? 16 : 6;
-	}
-
-	if (len > s->gso_size && s->gso_size) {
-		switch ((enum tap_gso)s->gso) {
-		case TAP_GSO_NONE:
-			break;
-		case TAP_GSO_TCP4:
-			vh.gso_type = VIRTIO_NET_HDR_GSO_TCPV4;
-			break;
-		case TAP_GSO_TCP6:
-			vh.gso_type = VIRTIO_NET_HDR_GSO_TCPV6;
-			break;
-		case TAP_GSO_UDP:
-			vh.gso_type = VIRTIO_NET_HDR_GSO_UDP_L4;
-			break;
-		}
-		if (vh.gso_type != VIRTIO_NET_HDR_GSO_NONE)
-			vh.gso_size = s->gso_size;
-	}
-
-	memcpy(s->hdr - VNET_LEN, &vh, sizeof(vh));
-}
-
 /* gather() - The elements of the frame in slots @s to @end into @iov[1...];
  * returns their number, *len is the bytes, all of the headers included */
 static int gather(const struct tap_slot *s, const struct tap_slot *end,
@@ -319,7 +275,9 @@ static bool write_frame(const struct tap_slot *s, const struct tap_slot *end)
 
 	n += gather(s, end, iov + 1, &len);
 	if (tun.vnet) {
-		put_vnet(s, len);
+		struct virtio_net_hdr vh = tap_vnet(s, len);
+
+		memcpy(s->hdr - VNET_LEN, &vh, sizeof(vh));
 		iov[0].iov_base = s->hdr - VNET_LEN;
 		iov[0].iov_len += VNET_LEN;
 	}

@@ -45,7 +45,7 @@ def prepare():
 
 class Server:
     """A passt that listens at .path, or serves the connected socket @fd; .proc,
-    .pid."""
+    .pid; .vhost is what it speaks."""
 
     def __init__(self, topo, *opts, fd=None):
         program = os.path.abspath(os.environ.get("PASST") or f"{TOP}/passt")
@@ -55,6 +55,7 @@ class Server:
             shutil.copy(program, tmp("passt"))
             program = tmp("passt")
         self.path = tmp(f"passt{time.monotonic_ns()}")
+        self.vhost = "--vhost-user" in opts
         self.log = open(tmp(f"log{time.monotonic_ns()}"), "w+")
         where = ["-s", self.path] if fd is None else ["--fd", str(fd)]
         self.proc = start(topo.as_user(program, "-f", *where, *opts),
@@ -83,6 +84,22 @@ class Server:
         return stop(self.proc)
 
 
+def stream(path, fd):
+    addr = f"addr.type=unix,addr.path={path}" if fd is None else \
+        f"addr.type=fd,addr.str={fd}"
+    return "-netdev", f"stream,id=n,server=off,{addr}"
+
+
+def vhost(path, fd):
+    """The guest's memory is a file, so that it can be handed over. No MSI-X, by
+    the device's vectors=0: some QEMUs crash with it if there is no KVM."""
+    addr = f"path={path}" if fd is None else f"fd={fd}"
+    return ("-object", "memory-backend-memfd,id=m,share=on,size=256M",
+            "-machine", "memory-backend=m",
+            "-chardev", f"socket,id=c,{addr}",
+            "-netdev", "vhost-user,id=n,chardev=c")
+
+
 class Vm:
     """A guest, connected to a @server, or by the socket @fd. Without @booting
     its processor does not run."""
@@ -92,8 +109,6 @@ class Vm:
         self.err = open(tmp("qemu.err"), "w+")
         self.buf = b""
         self.limit = None       # of the command that runs
-        addr = f"addr.type=unix,addr.path={server.path}" if fd is None else \
-            f"addr.type=fd,addr.str={fd}"
         argv = [QEMU, "-accel", "tcg", "-cpu", "max", "-m", "256",
                 "-nodefaults", "-no-user-config", "-display", "none",
                 "-kernel", tmp("vmlinuz"), "-initrd", tmp("initramfs"),
@@ -101,8 +116,9 @@ class Vm:
                 "-serial", f"file:{self.console}",
                 "-chardev", "stdio,id=agent,signal=off",
                 "-serial", "chardev:agent",
-                "-netdev", f"stream,id=n,server=off,{addr}",
-                "-device", f"virtio-net-pci,netdev=n,mac={mac},romfile=",
+                *(vhost if server.vhost else stream)(server.path, fd),
+                "-device", f"virtio-net-pci,netdev=n,mac={mac},romfile=" +
+                (",vectors=0" if server.vhost else ""),
                 *([] if booting else ["-S"])]
         self.proc = start(topo.as_user(*argv), stdin=subprocess.PIPE,
                           stdout=subprocess.PIPE, stderr=self.err, cwd="/",
