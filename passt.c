@@ -65,6 +65,8 @@
 #define LATER_MAX	64	/* that wait for a moment of rest */
 #define HELD_MIN	2U	/* frames held back that may wait for others */
 #define HELD_TURNS	8U	/* ... for so many turns */
+#define TIMERS_MAX	256U	/* per turn: the others after the next events */
+#define AWAY		(60 * SEC)	/* who is, may have been forgotten */
 
 static struct {
 	struct conf	conf;
@@ -325,9 +327,11 @@ static void turn(void)
 	       (flow_listed(FLOW_RUN) && tap_room());
 	n = ev_wait(ev, EVENTS_MAX, busy ? 0 : timer_next_ms());
 	clock_update();
+	if (clock_lost() >= AWAY && guest()->mac_known)
+		announce();
 	guest_turn(ev, n);
 	others_turn(ev, n);
-	while ((t = timer_pop())) {
+	while (expired < TIMERS_MAX && (t = timer_pop())) {
 		if (t->kind < TM_KINDS && on_timer[t->kind])
 			on_timer[t->kind](t);
 		expired++;
