@@ -13,6 +13,7 @@
 
 #include "ev.h"
 #include "fwd.h"
+#include "timer.h"
 
 struct listener {
 	int		fd;		/* -1: free slot */
@@ -21,6 +22,7 @@ struct listener {
 	in_port_t	target;		/* after remapping */
 	uint8_t		table;		/* enum fwd_table it belongs to */
 	uint8_t		pif;		/* PIF_HOST, or PIF_NS for -T and -U */
+	bool		rests;		/* not listened to for a moment */
 	uint32_t	next;		/* free slot: the next one */
 };
 
@@ -82,9 +84,13 @@ bool listen_exhausted(int e);
  * those who connect when none are left could not even be refused */
 void listen_spare(void);
 
-/* listen_shed() - Refuse a waiting connection, by means of that descriptor:
- * else the backlog would wake us for ever */
-void listen_shed(const struct listener *l);
+/* listen_failed() - A connection that waits cannot be accepted, for error number
+ * @e. It would wake us for ever: refuse it, by means of that descriptor; or if
+ * that is not what is missing, do not look for a moment */
+void listen_failed(const struct listener *l, int e);
+
+/* listen_timer() - The moment is over */
+void listen_timer(struct timer *t);
 
 /* listen_close_all() - For tests and the end */
 void listen_close_all(void);

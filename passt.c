@@ -31,6 +31,7 @@
 #include "fwd_listen.h"
 #include "fwd_scan.h"
 #include "guest.h"
+#include "half.h"
 #include "hold.h"
 #include "icmp.h"
 #include "igmp.h"
@@ -231,6 +232,7 @@ static void (*const on_timer[TM_KINDS])(struct timer *t) = {
 	[TM_SCAN]	= scan_timer,
 	[TM_MCAST]	= mcast_timer,
 	[TM_IGMP]	= igmp_timer,
+	[TM_LISTEN]	= listen_timer,
 };
 
 /* -------------------------------------------------------------- the turn */
@@ -344,6 +346,8 @@ static void turn(void)
 		run(FLOW_LATER);
 	flush(n);
 	flow_reap();
+	if (half_turn())
+		flow_reap();
 	if (tap_lost() || (self.waiting && !self.served)) {
 		guest_gone();
 		/* For one that could not be accepted for want of descriptors,

@@ -29,6 +29,7 @@
 #include <unistd.h>
 
 #include "fwd_listen.h"
+#include "half.h"
 #include "log.h"
 #include "sock.h"
 #include "tap.h"
@@ -285,6 +286,7 @@ static void connected(union flow *f)
 	struct tcp_flow *t = &f->tcp;
 
 	t->state = TS_SYN_RCVD;
+	half_enter(f);
 	if (!tcp_send_flags(f, TH_SYN | TH_ACK))
 		debug("%s: no room for SYN+ACK", flow_str(f));
 	rtt_start(t, t->snd_una);
@@ -301,7 +303,7 @@ static void tcp_syn(const struct pkt *p)
 	bool pending = false;
 	enum fwd_verdict v;
 	union flow *f;
-	int fd, rc;
+	int fd;
 
 	if (!p->sport || !p->dport || !addr_is_unicast(&p->dst))
 		return;
@@ -312,8 +314,10 @@ static void tcp_syn(const struct pkt *p)
 		return;
 	}
 
-	fd = sock_tcp_connect_tos(&f->h.side[1], p->tos & TCP_TOS_MASK,
-				  &pending);
+	do
+		fd = sock_tcp_connect_tos(&f->h.side[1],
+					  p->tos & TCP_TOS_MASK, &pending);
+	while (fd < 0 && half_retry(-fd));
 	if (fd < 0) {
 		if (log_shown(LOG_LVL_DEBUG))
 			debug("%s: %s", flow_str(f), strerror(-fd));
@@ -329,8 +333,8 @@ static void tcp_syn(const struct pkt *p)
 	ev_soon();
 	tcp_take_syn(f, p);
 	flow_commit(f, FLOW_TCP, 1U << 0);
-	rc = ev_add(fd, EVENTS, flow_ref(f, EV_TCP, 1));
-	if (rc) {
+	half_enter(f);
+	if (ev_add(fd, EVENTS, flow_ref(f, EV_TCP, 1))) {
 		reset_guest(f);
 		return;
 	}
@@ -428,6 +432,7 @@ static void accepted(const struct listener *l, int fd,
 	tcp_open(f, 1, fd, TS_SYN_SENT);
 	ev_soon();
 	flow_commit(f, FLOW_TCP, 1U << 1);
+	half_enter(f);
 	tcp_send_flags(f, TH_SYN);
 	rtt_start(&f->tcp, f->tcp.snd_una);
 	f->tcp.snd_nxt = f->tcp.snd_una + 1;
@@ -447,16 +452,14 @@ void tcp_accept_ready(union ev_ref ref, uint32_t mask)
 		union sockaddr_any sa;
 		socklen_t len = sizeof(sa);
 		int fd = accept4(l->fd, &sa.sa, &len,
-				 SOCK_NONBLOCK | SOCK_CLOEXEC);
+				 SOCK_NONBLOCK | SOCK_CLOEXEC), e = errno;
 
-		if (fd >= 0) {
+		if (fd >= 0)
 			accepted(l, fd, &sa);
-		} else if (errno == EMFILE || errno == ENFILE) {
-			if (!splice_release())
-				listen_shed(l);
-		} else if (errno == EAGAIN) {
+		else if (e == EAGAIN)
 			break;
-		}
+		else if (!splice_release() && !half_retry(e))
+			listen_failed(l, e);
 	}
 	/* Follow the load: one at a time costs no vain call */
 	run.accepts = i < run.accepts ? MAX(i, 1) :
@@ -590,6 +593,7 @@ static bool take_synack(union flow *f, const struct pkt *p)
 	rtt_end(t, t->snd_nxt);
 	t->snd_una = t->snd_nxt;
 	t->state = TS_OPEN;
+	half_answered(f);
 	t->retries = 0;
 	/* The client has been connected for a while: its request is most likely
 	 * there, and the acknowledgement can ride on it */
@@ -607,10 +611,8 @@ static bool segment(union flow *f, struct pkt *p)
 {
 	struct tcp_flow *t = &f->tcp;
 
-	if (t->state == TS_RESET)
-		return false;
-	if (t->state == TS_DONE)
-		return true;
+	if (t->state == TS_DONE || t->state == TS_RESET)
+		return t->state == TS_DONE;
 	if (t->state == TS_TIME_WAIT) {
 		if (p->tcp.flags & TH_RST && p->tcp.seq == t->rcv_nxt)
 			finish(f);
@@ -657,6 +659,7 @@ static bool segment(union flow *f, struct pkt *p)
 	if (!take_ack(f, p))
 		return true;
 	t->state = TS_OPEN;
+	half_answered(f);
 	if (tcp_in_take(f, p))
 		return true;
 	reset_guest(f);

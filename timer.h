@@ -20,7 +20,7 @@
 
 /* Who set a timer; passt.c has one handler for each */
 enum timer_kind { TM_NONE, TM_TCP, TM_UDP, TM_PING, TM_RA,
-		  TM_NEIGH, TM_SCAN, TM_MCAST, TM_IGMP, TM_KINDS };
+		  TM_NEIGH, TM_SCAN, TM_MCAST, TM_IGMP, TM_LISTEN, TM_KINDS };
 
 struct timer {
 	struct timer *next, **pprev;	/* slot list; pprev NULL = not filed */
