@@ -369,9 +369,12 @@ def full_table(kind):
         before(p)
         sink = socket_in(p.guest, 4, socket.SOCK_DGRAM)
         sink.bind((ANY[4], SPOOFED))
-        n = FLOWS + 10000
+        n = FLOWS + 20000
         under(p, f"datagrams of {n} hosts", topo.remote, clients(n), n,
               by_host)
+        took = {}
+        probe(p.guest, took)
+        judge(took, f"{kind.kind}: right after that")
         rss = status(p.pid, "VmRSS")
         ok(rss > FLOWS >> 2, f"{kind.kind}: the table was full", f"{rss} kB")
 
