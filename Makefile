@@ -3,10 +3,12 @@
 # make			./passt and its link ./pasta, ./qrap
 # make check		all tests (DEBUG=1: of the sanitized build)
 # make check-long	TCP with full amounts: long paths, 50,000 connections each
-#			way, 9 GiB streams; a quarter of an hour
+#			way, 9 GiB streams; floods of 200,000; a quarter of an hour
 # make DEBUG=1		the same with sanitizers, in build/debug/
 # make static		./passt.static, one file without a loader
-# make soak		10 GiB each way over loopback, while signals interrupt
+# make soak		10 GiB each way over loopback, while signals interrupt, and
+#			SOAK_TIME seconds (half an hour) of all kinds of traffic
+#			while everything around it changes
 # make bench		throughput and latency; BENCH="--impl this=./pasta --impl
 #			that=PATH" compares with others
 # make docs		the manual as text and HTML, in build/; needs mandoc
@@ -183,7 +185,7 @@ check-long: deps all
 	E2E_LONG=1 E2E_BYTES=$$((9 << 30)) \
 	ASAN_OPTIONS="$${ASAN_OPTIONS:-detect_leaks=0}" \
 	prove -v --exec 'timeout -k 5 1800' test/e2e/tcp_loss.t \
-		test/e2e/tcp_cycles.t test/e2e/tcp.t
+		test/e2e/tcp_cycles.t test/e2e/tcp.t test/e2e/flood.t
 
 # Only the fast part, without namespaces
 check-unit: units all
@@ -196,6 +198,8 @@ check-unit: units all
 soak: all
 	E2E_SOAK=1 PASTA='$(CURDIR)/$(LINK)' PASST='$(CURDIR)/$(BIN)' \
 	prove -v test/e2e/splice_load.t
+	SOAK_TIME=$${SOAK_TIME:-1800} PASTA='$(CURDIR)/$(LINK)' \
+	PASST='$(CURDIR)/$(BIN)' CC='$(CC)' prove -v test/e2e/soak.t
 
 bench: all
 	python3 test/bench.py $(BENCH)

@@ -345,6 +345,12 @@ void flow_list(union flow *f, enum flow_list which)
 	tbl.list[which].n++;
 }
 
+void flow_unlist(union flow *f)
+{
+	if (f->h.list)
+		list_del(f);
+}
+
 union flow *flow_take(enum flow_list which)
 {
 	union flow *f;

@@ -29,10 +29,12 @@
 #include "log.h"
 #include "ns.h"
 #include "sock.h"
+#include "timer.h"
 
 #define LISTENERS_MAX	196608U		/* limit of the specification */
 
 #define NO_SLOT			UINT32_MAX
+#define REST			(100 * MSEC)
 
 static struct {
 	struct listener *l;
@@ -46,6 +48,7 @@ static struct {
 					 * descriptors have run out */
 	bool has_spare;
 	int fd_max;			/* none beyond it, unless 0 */
+	struct timer timer;		/* of those that rest */
 } table = { .free = NO_SLOT };
 
 static uint8_t proto_of(enum fwd_table t)
@@ -358,6 +361,7 @@ static int listen_on(struct listener *l)
 	if (ret)
 		sock_listen_stop(l->fd);
 	l->shut = ret;
+	l->rests = false;
 	return ret;
 }
 
@@ -507,21 +511,56 @@ void listen_spare(void)
 	table.has_spare = table.spare >= 0;
 }
 
-void listen_shed(const struct listener *l)
+/* shed() - Refuse one; false if it is not for want of a descriptor that it could
+ * not be accepted */
+static bool shed(const struct listener *l)
 {
-	static unsigned long last;
 	int fd;
 
-	if (log_ratelimit(&last, 10))
-		warn("Out of file descriptors: refusing TCP connections");
 	if (!table.has_spare)
-		return;
+		return false;
 	close(table.spare);
 	table.has_spare = false;
 	fd = accept4(l->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 	if (fd >= 0)
 		sock_reset(fd);
 	listen_spare();
+	return fd >= 0;
+}
+
+void listen_failed(const struct listener *l, int e)
+{
+	bool none = e == EMFILE || e == ENFILE;
+	uint32_t i = (uint32_t)(l - table.l);
+	static unsigned long last;
+
+	if (e == ECONNABORTED || e == EINTR)
+		return;				/* that one is gone */
+	if (log_ratelimit(&last, 10))
+		warn("%s: refusing TCP connections",
+		     none ? "Out of file descriptors" : strerror(e));
+	if (none && shed(l))
+		return;
+	if (table.l[i].rests || ev_mod(l->fd, 0, ref_of(l)))
+		return;
+	table.l[i].rests = true;
+	if (!table.timer.armed)
+		timer_set(&table.timer, TM_LISTEN, REST);
+}
+
+void listen_timer(struct timer *t)
+{
+	uint32_t i;
+
+	(void)t;
+	for (i = 0; i < table.n; i++) {
+		struct listener *l = &table.l[i];
+
+		if (l->fd < 0 || !l->rests)
+			continue;
+		l->rests = false;
+		(void)ev_mod(l->fd, EPOLLIN, ref_of(l));
+	}
 }
 
 void listen_close_all(void)

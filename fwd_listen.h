@@ -13,6 +13,7 @@
 
 #include "ev.h"
 #include "fwd.h"
+#include "timer.h"
 
 struct listener {
 	int		fd;		/* -1: free slot */
@@ -23,6 +24,7 @@ struct listener {
 	uint8_t		pif;		/* PIF_HOST, or PIF_NS for -T and -U */
 	bool		shut;		/* bound, but does not listen now */
 	bool		weak;		/* by a rule that was best effort */
+	bool		rests;		/* not listened to for a moment */
 	uint32_t	next;		/* free slot: the next one */
 };
 
@@ -107,9 +109,13 @@ bool listen_exhausted(int e);
  * those who connect when none are left could not even be refused */
 void listen_spare(void);
 
-/* listen_shed() - Refuse a waiting connection, by means of that descriptor:
- * else the backlog would wake us for ever */
-void listen_shed(const struct listener *l);
+/* listen_failed() - A connection that waits cannot be accepted, for error number
+ * @e. It would wake us for ever: refuse it, by means of that descriptor; or if
+ * that is not what is missing, do not look for a moment */
+void listen_failed(const struct listener *l, int e);
+
+/* listen_timer() - The moment is over */
+void listen_timer(struct timer *t);
 
 /* listen_close_all() - For tests and the end */
 void listen_close_all(void);

@@ -25,6 +25,7 @@
 #include "cmsg.h"
 #include "ev.h"
 #include "guest.h"
+#include "half.h"
 #include "log.h"
 #include "send.h"
 #include "sock.h"
@@ -271,7 +272,9 @@ static union flow *ping_open(const struct pkt *p, int *err)
 		return NULL;
 	}
 
-	fd = sock_ping(&f->h.side[1]);
+	do
+		fd = sock_ping(&f->h.side[1]);
+	while (fd < 0 && half_retry(-fd));
 	if (fd < 0) {
 		*err = -fd;
 		if (*err == EACCES || *err == EPERM)
@@ -346,6 +349,7 @@ void icmp_input(const struct pkt *p)
 	if (f) {
 		set_ip(f, p);
 		timer_set(&f->h.timer, TM_PING, IDLE);
+		half_enter(f);
 		err = transmit(f, ICMP_HLEN + n);
 	}
 	if (err)

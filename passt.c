@@ -31,6 +31,7 @@
 #include "fwd_listen.h"
 #include "fwd_scan.h"
 #include "guest.h"
+#include "half.h"
 #include "hold.h"
 #include "icmp.h"
 #include "igmp.h"
@@ -68,6 +69,8 @@
 #define LATER_MAX	64	/* that wait for a moment of rest */
 #define HELD_MIN	2U	/* frames held back that may wait for others */
 #define HELD_TURNS	8U	/* ... for so many turns */
+#define TIMERS_MAX	256U	/* per turn: the others after the next events */
+#define AWAY		(60 * SEC)	/* who is, may have been forgotten */
 
 static struct {
 	struct conf	conf;
@@ -288,6 +291,7 @@ static void (*const on_timer[TM_KINDS])(struct timer *t) = {
 	[TM_MCAST]	= mcast_timer,
 	[TM_IGMP]	= igmp_timer,
 	[TM_FRAG]	= frag_timer,
+	[TM_LISTEN]	= listen_timer,
 };
 
 /* -------------------------------------------------------------- the turn */
@@ -395,9 +399,11 @@ static void turn(void)
 	       (flow_listed(FLOW_RUN) && tap_room());
 	n = ev_wait(ev, EVENTS_MAX, busy ? 0 : timer_next_ms());
 	clock_update();
+	if (clock_lost() >= AWAY && guest()->mac_known)
+		announce();
 	guest_turn(ev, n);
 	others_turn(ev, n);
-	while ((t = timer_pop())) {
+	while (expired < TIMERS_MAX && (t = timer_pop())) {
 		if (t->kind < TM_KINDS && on_timer[t->kind])
 			on_timer[t->kind](t);
 		expired++;
@@ -411,6 +417,8 @@ static void turn(void)
 	flush(n);
 	flow_reap();
 	report_refused();
+	if (half_turn())
+		flow_reap();
 	if (tap_lost() || (self.waiting && !self.served)) {
 		guest_gone();
 		/* For one that could not be accepted for want of descriptors,

@@ -28,6 +28,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "half.h"
 #include "log.h"
 #include "sock.h"
 #include "tap.h"
@@ -270,6 +271,7 @@ static void connected(union flow *f)
 	struct tcp_flow *t = &f->tcp;
 
 	t->state = TS_SYN_RCVD;
+	half_enter(f);
 	if (!tcp_send_flags(f, TH_SYN | TH_ACK))
 		debug("%s: no room for SYN+ACK", flow_str(f));
 	tcp_rtt_start(t, t->snd_una);
@@ -312,7 +314,7 @@ static void tcp_syn(const struct pkt *p)
 	bool pending = false;
 	enum fwd_verdict v;
 	union flow *f;
-	int fd, rc;
+	int fd;
 
 	if (!p->sport || !p->dport || !addr_is_unicast(&p->dst))
 		return;
@@ -323,8 +325,10 @@ static void tcp_syn(const struct pkt *p)
 		return;
 	}
 
-	fd = sock_tcp_connect_tos(&f->h.side[1], p->tos & TCP_TOS_MASK,
-				  &pending);
+	do
+		fd = sock_tcp_connect_tos(&f->h.side[1],
+					  p->tos & TCP_TOS_MASK, &pending);
+	while (fd < 0 && half_retry(-fd));
 	if (fd < 0) {
 		if (log_shown(LOG_LVL_DEBUG))
 			debug("%s: %s", flow_str(f), strerror(-fd));
@@ -338,8 +342,8 @@ static void tcp_syn(const struct pkt *p)
 	ev_soon();
 	tcp_take_syn(f, p);
 	flow_commit(f, FLOW_TCP, 1U << 0);
-	rc = ev_add(fd, EVENTS, flow_ref(f, EV_TCP, 1));
-	if (rc) {
+	half_enter(f);
+	if (ev_add(fd, EVENTS, flow_ref(f, EV_TCP, 1))) {
 		reset_guest(f);
 		return;
 	}
@@ -398,6 +402,7 @@ void tcp_invite(union flow *f, int fd)
 	tcp_open(f, 1, fd, TS_SYN_SENT);
 	ev_soon();
 	flow_commit(f, FLOW_TCP, 1U << 1);
+	half_enter(f);
 	tcp_send_flags(f, TH_SYN);
 	tcp_rtt_start(&f->tcp, f->tcp.snd_una);
 	f->tcp.snd_nxt = f->tcp.snd_una + 1;
@@ -431,6 +436,7 @@ static bool take_synack(union flow *f, const struct pkt *p)
 	tcp_rtt_end(t, t->snd_nxt);
 	t->snd_una = t->snd_nxt;
 	t->state = TS_OPEN;
+	half_answered(f);
 	t->retries = 0;
 	/* The client has been connected for a while: its request is most likely
 	 * there, and the acknowledgement can ride on it */
@@ -469,10 +475,8 @@ static bool segment(union flow *f, struct pkt *p)
 {
 	struct tcp_flow *t = &f->tcp;
 
-	if (t->state == TS_RESET)
-		return false;
-	if (t->state == TS_DONE)
-		return true;
+	if (t->state == TS_DONE || t->state == TS_RESET)
+		return t->state == TS_DONE;
 	if (t->state == TS_TIME_WAIT) {
 		if (p->tcp.flags & TH_RST && p->tcp.seq == t->rcv_nxt)
 			finish(f);
@@ -511,6 +515,7 @@ static bool segment(union flow *f, struct pkt *p)
 		return true;
 	}
 	t->state = TS_OPEN;
+	half_answered(f);
 	if (tcp_in_take(f, p))
 		return true;
 	reset_guest(f);

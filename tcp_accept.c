@@ -15,6 +15,7 @@
 
 #include "flow.h"
 #include "fwd_listen.h"
+#include "half.h"
 #include "sock.h"
 #include "tap.h"
 #include "tcp.h"
@@ -92,16 +93,15 @@ void tcp_accept_ready(union ev_ref ref, uint32_t mask)
 		union sockaddr_any sa;
 		socklen_t len = sizeof(sa);
 		int fd = accept4(l->fd, &sa.sa, &len,
-				 SOCK_NONBLOCK | SOCK_CLOEXEC);
+				 SOCK_NONBLOCK | SOCK_CLOEXEC), e = errno;
 
-		if (fd >= 0) {
+		if (fd >= 0)
 			accepted(l, fd, &sa);
-		} else if (errno == EMFILE || errno == ENFILE) {
-			if (!splice_release() && !udp_splice_release())
-				listen_shed(l);
-		} else if (errno == EAGAIN) {
+		else if (e == EAGAIN)
 			break;
-		}
+		else if (!splice_release() && !udp_splice_release() &&
+			 !half_retry(e))
+			listen_failed(l, e);
 	}
 	/* Follow the load: one at a time costs no vain call */
 	run.accepts = i < run.accepts ? MAX(i, 1) :

@@ -13,6 +13,12 @@
  * A node may be filed earlier than it is due (see timer_set()); then it is
  * filed again instead of expiring. Its tick stays behind its deadline, with
  * one exception used as a mark: on the list of expired nodes it is due + 1.
+ *
+ * The clock is the kernel's monotonic one, which stands still while the host
+ * sleeps, less the time in which this process did not run: stopped by a signal
+ * or a debugger, frozen with its container, restored on another machine.
+ * Whatever has come meanwhile waits in sockets, unread; so no silence may be
+ * concluded from that time, and all deadlines move by it.
  */
 #include "timer.h"
 
@@ -30,8 +36,15 @@
  * tick is in, so one slot less than a full round */
 #define MAX_TICKS	((1U << BITS * LEVELS) - (1U << BITS * (LEVELS - 1)))
 
+/* Who comes so late to the earliest timer has not been running. Then the clock
+ * goes on from a little before that one: time to read what waits */
+#define LATE_MAX	SEC
+#define HEAR		(SEC / 2)
+
 static struct {
 	uint64_t now;			/* of this turn, in microseconds */
+	uint64_t shift;			/* to add to the kernel's, modulo 2^64 */
+	uint64_t lost;			/* left out by the last update */
 	bool frozen;			/* a test moves the clock */
 
 	uint64_t tick;			/* the wheel has come to here */
@@ -49,18 +62,6 @@ static uint64_t monotonic(void)
 	return (uint64_t)ts.tv_sec * SEC + (uint64_t)ts.tv_nsec / 1000;
 }
 
-void clock_update(void)
-{
-	uint64_t now;
-
-	if (wheel.frozen)
-		return;
-
-	now = monotonic();
-	if (now > wheel.now)
-		wheel.now = now;
-}
-
 uint64_t clock_now(void)
 {
 	return wheel.now;
@@ -71,9 +72,15 @@ uint32_t clock_ms(void)
 	return (uint32_t)(wheel.now / MSEC);
 }
 
+uint64_t clock_lost(void)
+{
+	return wheel.lost;
+}
+
 void clock_set(uint64_t us)
 {
 	wheel.frozen = us;
+	wheel.shift = wheel.lost = 0;
 	wheel.now = us ? us : monotonic();
 }
 
@@ -189,6 +196,42 @@ static bool next_slot(unsigned *level, unsigned *s, uint64_t *tick)
 	*s = (here + ahead) & (SLOTS - 1);
 	*tick = ((wheel.tick >> shift) + ahead) << shift;
 	return true;
+}
+
+/* believable() - The time is @now; or another, if that cannot be: the wheel is
+ * looked at when its earliest timer is due, unless we did not run */
+static uint64_t believable(uint64_t now)
+{
+	uint64_t tick, due = wheel.now;
+	unsigned level, s;
+
+	if ((int64_t)(now - wheel.now) < 0)
+		return wheel.now;		/* restored elsewhere */
+	if (!wheel.expired) {
+		if (!next_slot(&level, &s, &tick))
+			return now;
+		due = MAX(due, tick * MSEC);
+	}
+	if (now - wheel.now <= LATE_MAX || now - LATE_MAX <= due)
+		return now;
+	/* Twice in a row it is the machine that is slow: get on */
+	if (wheel.lost)
+		return due;
+	return MAX(wheel.now, due - MIN(due, HEAR));
+}
+
+void clock_update(void)
+{
+	uint64_t now, then;
+
+	if (wheel.frozen)
+		return;
+
+	now = monotonic() + wheel.shift;
+	then = believable(now);
+	wheel.shift += then - now;
+	wheel.lost = now > then ? now - then : 0;
+	wheel.now = then;
 }
 
 /* advance() - Bring the wheel to the time of this turn, one occupied slot after

@@ -20,7 +20,8 @@
 
 /* Who set a timer; passt.c has one handler for each */
 enum timer_kind { TM_NONE, TM_TCP, TM_UDP, TM_PING, TM_RA,
-		  TM_NEIGH, TM_SCAN, TM_MCAST, TM_IGMP, TM_FRAG, TM_KINDS };
+		  TM_NEIGH, TM_SCAN, TM_MCAST, TM_IGMP, TM_FRAG, TM_LISTEN,
+		  TM_KINDS };
 
 struct timer {
 	struct timer *next, **pprev;	/* slot list; pprev NULL = not filed */
@@ -30,8 +31,13 @@ struct timer {
 	bool armed;
 };
 
-/* clock_update() - Take the monotonic clock as the time of this turn */
+/* clock_update() - Take the monotonic clock as the time of this turn, without
+ * the time in which we did not run. When timers are armed, the loop must not
+ * sleep longer than timer_next_ms() says */
 void clock_update(void);
+
+/* clock_lost() - How much of it the last update left out, in microseconds */
+uint64_t clock_lost(void);
 
 /* clock_now() - Time of this turn, in microseconds, never going back */
 uint64_t clock_now(void);

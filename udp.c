@@ -38,6 +38,7 @@
 #include "ev.h"
 #include "fwd_listen.h"
 #include "guest.h"
+#include "half.h"
 #include "log.h"
 #include "mcast.h"
 #include "ns.h"
@@ -278,6 +279,8 @@ static union flow *open_from_guest(const struct pkt *p)
 	fd = sock_udp_connect(&f->h.side[1], &f->udp.open);
 	if (make_room(fd))
 		fd = sock_udp_connect(&f->h.side[1], &f->udp.open);
+	while (fd < 0 && half_retry(-fd))
+		fd = sock_udp_connect(&f->h.side[1], &f->udp.open);
 	f->udp.no_gso = f->udp.open;
 	e = fd < 0 ? -fd : 0;
 	if (!e) {
@@ -365,6 +368,7 @@ static union flow *open_from_host(const struct side *ini, uint32_t index,
 	if (addr_class(&ini->peer) == ADDR_LINKLOCAL)
 		f->udp.scope = scope;
 	flow_start(f, 3U);
+	half_enter(f);
 	debug("%s: new flow from the host", flow_str(f));
 	return f;
 }

@@ -1,0 +1,236 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Unit test of half.c: who is ended when descriptors run out, or the table is
+ * full, in which order, and who is not
+ *
+ * Flows are made by hand, with pipes for sockets: the other end tells whether
+ * it has been closed.
+ */
+#include "half.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <poll.h>
+#include <unistd.h>
+
+#include "check.h"
+#include "guest.h"
+#include "siphash.h"
+#include "tcp_flow.h"
+#include "util.h"
+
+#define N	30
+
+static struct fwd_conf conf;
+static struct guest facts;
+static union flow *flow[N];
+static int other[N];
+static unsigned n;
+
+static void begin(const char *name)
+{
+	unsigned i;
+
+	group(name);
+	for (i = 0; i < n; i++)
+		close(other[i]);
+	n = 0;
+	clock_set(1000 * SEC);
+	timer_reset();
+	flow_init();
+}
+
+static union flow *opened(uint8_t proto, uint32_t peer)
+{
+	struct in_addr a = { htonl(0xc0000202) }, b = { htonl(0x64000000 + peer) };
+	struct side s = { .pif = PIF_GUEST };
+	enum fwd_verdict v;
+
+	s.peer = addr_from4(a);
+	s.ours = addr_from4(b);
+	s.peer_port = 1000;
+	s.ours_port = 80;
+	return flow_open(proto, &s, 80, &v);
+}
+
+/* add() - A flow of @type, and its socket */
+static union flow *add(enum flow_type type, uint8_t state)
+{
+	union flow *f = opened(IPPROTO_TCP, n);
+	int fds[2];
+
+	if (!f || pipe(fds))
+		abort();
+	if (type == FLOW_TCP) {
+		f->tcp.sock = fds[1];
+		f->tcp.state = state;
+	} else if (type == FLOW_UDP) {
+		f->udp.sock[0] = -1;
+		f->udp.sock[1] = fds[1];
+		f->udp.used = (uint32_t)(clock_now() / MSEC);
+	} else {
+		f->icmp.sock = fds[1];
+	}
+	flow_commit(f, type, 1);
+	timer_set(&f->h.timer, TM_TCP, SEC);
+	flow[n] = f;
+	other[n++] = fds[0];
+	half_enter(f);
+	return f;
+}
+
+/* lives() - Both the flow and its socket, or neither */
+static bool lives(unsigned i)
+{
+	struct pollfd p = { .fd = other[i], .events = POLLIN };
+	bool open = poll(&p, 1, 0) == 0;
+
+	EXPECT_EQ(open, flow[i]->h.type != FLOW_CLOSED);
+	return open;
+}
+
+/* living() - How many, all of them behind those that were ended */
+static unsigned living(void)
+{
+	unsigned i, first = 0;
+
+	while (first < n && !lives(first))
+		first++;
+	for (i = first; i < n; i++)
+		EXPECT(lives(i));
+	return n - first;
+}
+
+static void test_order(void)
+{
+	unsigned i;
+
+	begin("the oldest first");
+	for (i = 0; i < N; i++)
+		add(i % 3 == 2 ? FLOW_PING : i % 3 ? FLOW_UDP : FLOW_TCP,
+		    TS_CONNECTING);
+	EXPECT(half_retry(EMFILE));
+	EXPECT_EQ(living(), N - 8);
+	EXPECT(half_retry(ENOBUFS));
+	EXPECT_EQ(living(), N - 16);
+	EXPECT(!half_retry(ECONNREFUSED));
+	EXPECT(!half_retry(EADDRNOTAVAIL));
+	EXPECT(!half_retry(EAGAIN));
+	EXPECT_EQ(living(), N - 16);
+	EXPECT(half_retry(ENFILE));
+	EXPECT(half_retry(ENOMEM));
+	EXPECT_EQ(living(), 0);
+	/* Nothing more to be had: no reason to try */
+	EXPECT(!half_retry(EMFILE));
+	flow_reap();
+	EXPECT_EQ(flow_count(), 0);
+	EXPECT_EQ(timer_count(), 0);
+}
+
+static void test_agreed(void)
+{
+	unsigned i;
+
+	begin("those to whom one end has agreed last, whole ones never");
+	for (i = 0; i < N; i++)
+		add(FLOW_TCP, TS_CONNECTING);
+	for (i = 0; i < 10; i++) {
+		flow[i]->tcp.state = i % 2 ? TS_SYN_RCVD : TS_SYN_SENT;
+		half_enter(flow[i]);
+	}
+	for (i = 0; i < 5; i++) {
+		flow[i]->tcp.state = TS_OPEN;
+		half_answered(flow[i]);
+	}
+	for (i = 0; i < 3; i++)
+		EXPECT(half_retry(EMFILE));
+	for (i = 0; i < N; i++)
+		EXPECT_EQ(lives(i), i < 5 || i == 9);
+	EXPECT(half_retry(EMFILE));
+	EXPECT(!half_retry(EMFILE));
+	for (i = 0; i < N; i++)
+		EXPECT_EQ(lives(i), i < 5);
+}
+
+static void test_in_use(void)
+{
+	unsigned i;
+
+	begin("datagrams that go both ways");
+	for (i = 0; i < 20; i++)
+		add(FLOW_UDP, 0);
+	for (i = 0; i < 10; i++) {
+		flow[i]->udp.seen[0] = 3;
+		flow[i]->udp.seen[1] = 1;
+	}
+	/* A question and its answer are over */
+	flow[10]->udp.seen[0] = flow[10]->udp.seen[1] = 1;
+	EXPECT(half_retry(EMFILE));
+	EXPECT(half_retry(EMFILE));
+	for (i = 0; i < 20; i++)
+		EXPECT_EQ(lives(i), i < 10);
+	EXPECT(!half_retry(EMFILE));
+	clock_set(clock_now() + 29 * SEC);
+	EXPECT(!half_retry(EMFILE));
+	clock_set(clock_now() + SEC);
+	EXPECT(half_retry(EMFILE));
+
+	begin("what is used again is the newest");
+	for (i = 0; i < 16; i++)
+		add(FLOW_PING, 0);
+	half_enter(flow[0]);
+	EXPECT(half_retry(EMFILE));
+	for (i = 0; i < 16; i++)
+		EXPECT_EQ(lives(i), !i || i > 8);
+
+	begin("those with work to do are left alone");
+	add(FLOW_TCP, TS_SYN_RCVD);
+	flow_wake(flow[0]);
+	EXPECT(!half_retry(EMFILE));
+	half_answered(flow[0]);
+	EXPECT_EQ(flow_listed(FLOW_RUN), 1);
+}
+
+/* Many hosts send a datagram each, one turn after the other */
+static void test_table(void)
+{
+	uint32_t i, turn, left, ended = 0;
+	union flow *f;
+
+	begin("a full table");
+	for (turn = 0; turn < 150; turn++) {
+		for (i = 0; i < 1000; i++) {
+			f = opened(IPPROTO_UDP, turn * 1000 + i);
+			EXPECT(f);
+			if (!f)
+				return;
+			f->udp.sock[0] = f->udp.sock[1] = -1;
+			flow_commit(f, FLOW_UDP, 3);
+			half_enter(f);
+		}
+		left = flow_count();
+		if (half_turn()) {
+			flow_reap();
+			ended += left - flow_count();
+		}
+		EXPECT(flow_count() <= FLOW_MAX - 4096);
+	}
+	EXPECT(ended > 0);
+	EXPECT_EQ(flow_count() + ended, 150000);
+	EXPECT_EQ(flow_count(), FLOW_MAX - 4096);
+	EXPECT(!half_turn());
+}
+
+int main(void)
+{
+	facts.net[GUEST_V4].on = true;
+	facts.net[GUEST_V6].on = true;
+	guest_init(&facts);
+	fwd_init(&conf);
+	siphash_init(3);
+	test_order();
+	test_agreed();
+	test_in_use();
+	test_table();
+	return done();
+}
