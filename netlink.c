@@ -274,12 +274,18 @@ static bool bytes_addr(const uint8_t *p, size_t len, union addr *a)
 	return false;
 }
 
-/* An address that must be of @family: 4 bytes only count for IPv4 */
+/* An address that must be of @family: 4 bytes only count for IPv4, and a mapped
+ * one of IPv6, which would pass for IPv4 with a prefix of up to 128, not at all */
 static bool attr_addr(const struct nl_attr *a, int family, union addr *out)
 {
-	if (a->len != (family == AF_INET ? 4 : 16))
+	union addr addr;
+
+	if (a->len != (family == AF_INET ? 4 : 16) ||
+	    !bytes_addr(a->data, a->len, &addr) ||
+	    addr_is4(&addr) != (family == AF_INET))
 		return false;
-	return bytes_addr(a->data, a->len, out);
+	*out = addr;
+	return true;
 }
 
 bool nl_link_parse(const uint8_t *msg, size_t len, struct nl_link *l)
