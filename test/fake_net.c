@@ -505,6 +505,9 @@ static void control(const struct net_sock *s, const struct net_msg *q,
 		put(m, &at, SOL_IPV6, IPV6_HOPLIMIT, &ttl, sizeof(ttl));
 		put(m, &at, SOL_IPV6, IPV6_TCLASS, &tos, sizeof(tos));
 	}
+	/* The kernel joins up to 128 */
+	if (seg && seg < (int)(q->len / 128 + 1))
+		seg = (int)(q->len / 128 + 1);
 	if (seg)
 		put(m, &at, SOL_UDP, UDP_GRO, &seg, sizeof(seg));
 	m->msg_controllen = at;

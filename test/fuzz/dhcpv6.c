@@ -85,7 +85,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	for (at = 62; at + sizeof(ones) <= w.len; at++)
 		if (!memcmp(frame + at, ones, sizeof(ones)))
 			memcpy(frame + at, id, sizeof(id));
-	wire_flow = n >= 4 ? wire_be(text + 1, 3) & 0xfffff : 0;
+	wire_flow = n >= 4 ? wire_be(frame + 63, 3) & 0xfffff : 0;
 	FUZZ_CHECK(fuzz_arrives(&p, frame, w.len, elem) == HDR_OK);
 	FUZZ_CHECK(dhcpv6_input(&p) == g.dhcpv6);
 	tap_done(1);

@@ -75,6 +75,7 @@ static struct {
 	uint64_t	now;
 	uint32_t	iss;		/* of all its connections */
 	bool		odd;		/* it sent what nobody may compare */
+	unsigned	lose;		/* so many segments with data */
 	struct conn	conn[CONNS];
 	unsigned	timers, socks;	/* what there is from the beginning */
 	uint8_t		frame[FRAME_LEN];
@@ -209,6 +210,10 @@ static void got_tcp(const struct pkt *p, const uint8_t *data)
 	/* A probe is any byte that the guest has */
 	had = (int32_t)(c->rcv - at) > 0 ? MIN(c->rcv - at, len) : 0;
 	FUZZ_CHECK(!memcmp(data + had, net_bytes(at - 1 + had), len - had));
+	if (len && me.lose) {		/* as if it had not come */
+		me.lose--;
+		return;
+	}
 	if ((int32_t)(at - c->rcv) > 0)
 		return;
 	len += !!(p->tcp.flags & TH_FIN);
@@ -640,6 +645,7 @@ static void link_changes(struct in *in)
 		break;
 	case 3:
 		k->hold = how & 8;
+		me.lose = how >> 4;
 		break;
 	case 4:
 		k->last_room = how & 8 ? 10U + (how >> 4) * 100U : 0;
@@ -779,6 +785,7 @@ static void begin(struct in *in)
 	net()->no_loopback = !(me.fwd.net[0].map_host_loopback.w[3]);
 	memset(me.conn, 0, sizeof(me.conn));
 	me.odd = false;
+	me.lose = 0;
 	sock_init(2, false);
 	sock_multicast_if(2, 2);
 	fwd_init(&me.fwd);

@@ -391,6 +391,22 @@ def frames_seeds():
     yield 'in_lost', bytes([0x3f, 0]) + opened() + data + \
         segment(0, 16, 0, opt=0x11, rest=bytes([0, 9, 5, 0, 0, 99, 5, 0])) + \
         bytes([late, 0x10, 0, ack, 0, late, 0x20, 0, ack, 0])
+    lost = bytes([link, 0x3b]) + data
+    for i, blocks in enumerate((bytes([1, 0x6d]) + be16(1460),
+                                bytes([0, 0xb7]) + be16(2920) +
+                                bytes([2, 0]) + be16(3000))):
+        yield 'sack%i' % i, start + opened() + lost + \
+            segment(0, 16, 0, opt=(i << 4) | 1, rest=blocks) + \
+            segment(0, 16, 0, opt=1, rest=bytes([1, 0]) + be16(9000)) + \
+            bytes([late, 0x02, 0, late, 0x04, 0]) + \
+            segment(0, 16, 0, opt=1, rest=blocks) + \
+            bytes([ack, 0, late, 0x10, 0])
+    yield 'bulk', start + opened() + data * 12 + bytes([ack, 0]) + data * 12
+    yield 'no_sack', start + segment(0, 2, 0, opt=3) + \
+        bytes([host, 0, 0, ack, 0]) + lost + segment(0, 16, 0) * 2 + \
+        bytes([ack, 0, late, 0x10, 0, ack, 0])
+    yield 'window', start + opened() + segment(0, 16, 16) + data + \
+        bytes([late, 0x20, 0, late, 0x20, 0]) + segment(0, 16, 0)
     yield 'gap', start + opened() + segment(0, 24, 0x80, 128 | 32 | 1) + \
         segment(0, 24, 0x80, 128 | 32 | 3) + segment(0, 24, 0x80) * 2
     yield 'closes', start + opened() + bytes([host, 0, 1, ack, 0]) + \

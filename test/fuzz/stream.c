@@ -60,6 +60,7 @@ ssize_t __wrap_recv(int fd, void *buf, size_t n, int flags)
 	FUZZ_CHECK(net.open);
 	if (!net.rx_left) {
 		errno = net.rx_error ? net.rx_error : EAGAIN;
+		net.rx_error = 0;
 		return net.rx_ends ? 0 : -1;
 	}
 	n = MIN(n, net.rx_left);
