@@ -570,7 +570,7 @@ int nl_link_get(int fd, const char *name, unsigned index, struct nl_link *l)
 struct addr_list {
 	struct nl_ifaddr *a;
 	unsigned index;
-	int n, max;
+	int family, n, max;
 };
 
 static void addr_cb(void *arg, uint16_t type, const uint8_t *msg, size_t len)
@@ -579,7 +579,8 @@ static void addr_cb(void *arg, uint16_t type, const uint8_t *msg, size_t len)
 	struct nl_ifaddr a;
 
 	if (type == RTM_NEWADDR && list->n < list->max &&
-	    nl_addr_parse(msg, len, &a) && a.index == list->index)
+	    nl_addr_parse(msg, len, &a) && a.index == list->index &&
+	    addr_is4(&a.addr) == (list->family == AF_INET))
 		list->a[list->n++] = a;
 }
 
@@ -587,7 +588,7 @@ int nl_addrs(int fd, int family, unsigned index, struct nl_ifaddr *a, int max)
 {
 	struct ifaddrmsg ifa = { .ifa_family = (uint8_t)family,
 				 .ifa_index = index };
-	struct addr_list list = { a, index, 0, max };
+	struct addr_list list = { a, index, family, 0, max };
 	struct nl_req r;
 	int i, rc = -EINTR;
 
