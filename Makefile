@@ -229,7 +229,8 @@ fuzz: fuzz-build
 			build/fuzz/$$f.log; \
 	done
 
-# The smallest inputs that reach as much as all there are
+# The smallest inputs that reach as much as all there are; those that once
+# found something, was-*, stay
 fuzz-merge: fuzz-build
 	$(Q)for f in $(FUZZ); do \
 		rm -rf build/fuzz/merged; \
@@ -238,6 +239,7 @@ fuzz-merge: fuzz-build
 			build/fuzz/merged test/fuzz/corpus/$$f \
 			build/fuzz/new/$$f >build/fuzz/$$f.merge 2>&1 || \
 			{ tail -20 build/fuzz/$$f.merge; exit 1; }; \
+		cp test/fuzz/corpus/$$f/was-* build/fuzz/merged 2>/dev/null; \
 		rm -rf test/fuzz/corpus/$$f build/fuzz/new/$$f; \
 		mv build/fuzz/merged test/fuzz/corpus/$$f; \
 		echo "$$f: $$(ls test/fuzz/corpus/$$f | wc -l) files," \

@@ -472,12 +472,13 @@ static void put(struct msghdr *m, size_t *at, int level, int type,
 {
 	struct cmsghdr c = { .cmsg_level = level, .cmsg_type = type,
 			     .cmsg_len = CMSG_LEN(n) };
-	uint8_t *to = (uint8_t *)m->msg_control + *at;
+	uint8_t *to;
 
 	if (*at + CMSG_SPACE(n) > m->msg_controllen) {
 		m->msg_flags |= MSG_CTRUNC;
 		return;
 	}
+	to = (uint8_t *)m->msg_control + *at;
 	memcpy(to, &c, sizeof(c));
 	memcpy(to + CMSG_LEN(0), p, n);
 	*at += CMSG_SPACE(n);

@@ -250,6 +250,10 @@ def netlink():
     a6 = msg(20, struct.pack('=BBBBI', 10, 64, 0, 253, 2) + nla(1, LL))
     yield 'addr4', net(1, a4, done)
     yield 'addr6', net(9, a6, done)
+    mapped = msg(20, struct.pack('=BBBBI', 10, 112, 0, 0, 2) +
+                 nla(1, bytes(10) + b'\xff\xff' + G4))
+    yield 'was-mapped', net(9, mapped, done)
+    yield 'was-family', net(9, a4, done)
     rt = struct.pack('=BBBBBBBBI', 2, 0, 0, 0, 254, 3, 0, 1, 0)
     metrics = nla(8, nla(2, struct.pack('=I', 1400)))
     yield 'route', net(2, msg(24, rt + nla(15, struct.pack('=I', 254)) +
@@ -289,6 +293,7 @@ def netlink():
 
 
 def resolv():
+    yield 'was-compat', b'\1nameserver ::10\nnameserver 224.0.0.1\n'
     for i, text in enumerate([
             'nameserver 192.0.2.53\nnameserver 2001:db8::53\n'
             'search example.org a.example\n',

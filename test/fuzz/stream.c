@@ -23,7 +23,7 @@
 #include "util.h"
 
 #define FD		(1 << 20)
-#define SENT_MAX	(4U << 20)
+#define SENT_MAX	(8U << 20)
 
 static struct {
 	bool open;
@@ -291,7 +291,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	net.rx_ends = false;
 	net.room = 100000;
 	attach();
-	while (!in_done(&in) && net.sent_len < SENT_MAX / 2)
+	while (!in_done(&in) && net.sent_len < SENT_MAX / 4)
 		step(&in);
 
 	/* With room, all that was accepted gets there */
