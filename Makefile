@@ -229,13 +229,13 @@ fuzz: fuzz-build
 			build/fuzz/$$f.log; \
 	done
 
-# The smallest inputs that reach as much as all there are; those that once
+# Few inputs that reach each edge that all there are reach; those that once
 # found something, was-*, stay
 fuzz-merge: fuzz-build
 	$(Q)for f in $(FUZZ); do \
 		rm -rf build/fuzz/merged; \
 		mkdir -p build/fuzz/merged build/fuzz/new/$$f; \
-		build/fuzz/$$f -merge=1 $(FUZZ_OPTS) \
+		build/fuzz/$$f -set_cover_merge=1 -use_counters=0 $(FUZZ_OPTS) \
 			build/fuzz/merged test/fuzz/corpus/$$f \
 			build/fuzz/new/$$f >build/fuzz/$$f.merge 2>&1 || \
 			{ tail -20 build/fuzz/$$f.merge; exit 1; }; \
