@@ -211,6 +211,7 @@ FUZZ_CC		?= clang
 FUZZ_OPTS	?= -timeout=10 -rss_limit_mb=2048
 
 fuzz-build:
+	@sh test/install-deps.sh fuzz
 	$(Q)$(MAKE) --no-print-directory FUZZER=1 CC='$(FUZZ_CC)' \
 		$(FUZZ:%=build/fuzz/%)
 
