@@ -6,6 +6,10 @@
 #			way, 9 GiB streams; floods of 200,000; a quarter of an hour
 # make DEBUG=1		the same with sanitizers, in build/debug/
 # make static		./passt.static, one file without a loader
+# make fuzz		the targets in test/fuzz under libFuzzer, each for
+#			FUZZ_TIME (60) seconds; needs clang. FUZZ="hdr frag"
+#			chooses. make fuzz-merge keeps what was new in the tree
+# make coverage		lines that unit tests and replays reach; needs gcc
 # make soak		10 GiB each way over loopback, while signals interrupt, and
 #			SOAK_TIME seconds (half an hour) of all kinds of traffic
 #			while everything around it changes
@@ -41,7 +45,24 @@ WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
 ccopt = $(shell $(CC) -Werror $(1) -c -x c /dev/null -o /dev/null \
 		>/dev/null 2>&1 && echo $(1))
 
-ifeq ($(DEBUG),1)
+ifeq ($(FUZZER),1)
+# For "make fuzz", which sets this and CC
+OUT	:= build/fuzz/obj/
+BIN	:= $(OUT)passt
+LINK	:= $(OUT)pasta
+QRAP	:= $(OUT)qrap
+HARDEN	:= -O1 -g -fno-omit-frame-pointer -fno-sanitize-recover=undefined \
+	   -fsanitize=fuzzer-no-link,address,undefined
+LDHARDEN := -pthread -fsanitize=fuzzer,address,undefined
+else ifeq ($(COVERAGE),1)
+# For "make coverage"
+OUT	:= build/coverage/
+BIN	:= $(OUT)passt
+LINK	:= $(OUT)pasta
+QRAP	:= $(OUT)qrap
+HARDEN	:= -O0 -g --coverage -fprofile-update=atomic
+LDHARDEN := -pthread --coverage
+else ifeq ($(DEBUG),1)
 OUT	:= build/debug/
 BIN	:= $(OUT)passt
 LINK	:= $(OUT)pasta
@@ -75,6 +96,11 @@ LIB	:= $(BLD)libpasst.a
 
 UNITS	:= $(sort $(basename $(notdir $(wildcard test/unit/*.c))))
 UNITBIN	:= $(UNITS:%=$(BLD)unit/%)
+
+# test/fuzz/*.c: a target each, but for the main() they share
+FUZZERS	:= $(filter-out replay,$(sort $(basename \
+	   $(notdir $(wildcard test/fuzz/*.c)))))
+REPLAYS	:= $(FUZZERS:%=$(BLD)replay/%)
 
 # test/*.c: fakes and helpers of unit tests, taken where they are referred to
 SUPPORT	:= $(patsubst test/%.c,$(BLD)test/%.o,$(wildcard test/*.c))
@@ -139,7 +165,7 @@ $(OUT)%.o: %.c $(BLD)flags
 $(BLD)test/%.o: test/%.c $(BLD)flags
 	$(call say,CC,$@)
 	$(Q)mkdir -p $(@D)
-	$(Q)$(CC) $(ALL_CFLAGS) -I. -Itest -MMD -MP -c -o $@ $<
+	$(Q)$(CC) $(ALL_CFLAGS) -I. -Itest -Itest/unit -MMD -MP -c -o $@ $<
 
 $(LIB): $(filter-out $(MAINS),$(OBJS))
 	$(call say,AR,$@)
@@ -161,6 +187,79 @@ $(BLD)unit/%: $(BLD)test/unit/%.o $(SUPLIB) $(LIB)
 
 units: $(UNITBIN)
 
+# The same files as the fuzzers of "make fuzz", without libFuzzer
+$(BLD)replay/%: $(BLD)test/fuzz/%.o $(BLD)test/fuzz/replay.o $(SUPLIB) $(LIB)
+	$(call say,LD,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(ALL_CFLAGS) $(PIE) $(ALL_LDFLAGS) \
+		$$(sed -n 's/^ \* link: //p' test/fuzz/$*.c) -o $@ $< \
+		$(BLD)test/fuzz/replay.o $(SUPLIB) $(LIB) $(LDLIBS)
+
+replays: $(REPLAYS)
+
+# Under "make fuzz": with its main()
+build/fuzz/%: $(BLD)test/fuzz/%.o $(SUPLIB) $(LIB)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) \
+		$$(sed -n 's/^ \* link: //p' test/fuzz/$*.c) -o $@ $< \
+		$(SUPLIB) $(LIB) $(LDLIBS)
+
+# Which lines of each source the unit tests and replays reach. Not those of
+# test/e2e: the daemon, without rights and files, could not write them down
+coverage:
+	$(Q)$(MAKE) --no-print-directory COVERAGE=1 CC=gcc units replays
+	$(Q)find build/coverage -name '*.gcda' -delete
+	$(Q)for t in $(UNITS:%=unit/%) $(FUZZERS:%=replay/%); do \
+		timeout 300 build/coverage/$$t >build/coverage/$$t.tap 2>&1 || \
+			echo "$$t failed"; \
+	done
+	$(Q)cd build/coverage && gcov -r -n $(SRCS:.c=.gcda) 2>/dev/null | sed -n \
+		"/^File/{N;s/^File '\(.*\)'\nLines executed:\(.*\)% of \(.*\)/\2 \3 \1/p}" | \
+		grep '\.c$$' | sort -n | \
+		awk '{ printf "%7.2f %% of %4i lines  %s\n", $$1, $$2, $$3 }'
+
+FUZZ		?= $(FUZZERS)
+FUZZ_TIME	?= 60
+FUZZ_CC		?= clang
+FUZZ_OPTS	?= -timeout=10 -rss_limit_mb=2048
+
+fuzz-build:
+	@sh test/install-deps.sh fuzz
+	$(Q)$(MAKE) --no-print-directory FUZZER=1 CC='$(FUZZ_CC)' \
+		$(FUZZ:%=build/fuzz/%)
+
+# What is new goes to build/fuzz/new/NAME, what ends it to build/fuzz/NAME-*
+fuzz: fuzz-build
+	$(Q)for f in $(FUZZ); do \
+		mkdir -p build/fuzz/new/$$f test/fuzz/corpus/$$f; \
+		echo "$$f, $(FUZZ_TIME) seconds:"; \
+		nice -n 19 build/fuzz/$$f $(FUZZ_OPTS) \
+			-max_total_time=$(FUZZ_TIME) -print_final_stats=1 \
+			-artifact_prefix=build/fuzz/$$f- \
+			build/fuzz/new/$$f test/fuzz/corpus/$$f \
+			>build/fuzz/$$f.log 2>&1 || \
+			{ tail -40 build/fuzz/$$f.log; exit 1; }; \
+		grep -e '^stat::number_of\|^stat::average' \
+			build/fuzz/$$f.log; \
+	done
+
+# Few inputs that reach each edge that all there are reach; those that once
+# found something, was-*, stay
+fuzz-merge: fuzz-build
+	$(Q)for f in $(FUZZ); do \
+		rm -rf build/fuzz/merged; \
+		mkdir -p build/fuzz/merged build/fuzz/new/$$f; \
+		build/fuzz/$$f -set_cover_merge=1 -use_counters=0 $(FUZZ_OPTS) \
+			build/fuzz/merged test/fuzz/corpus/$$f \
+			build/fuzz/new/$$f >build/fuzz/$$f.merge 2>&1 || \
+			{ tail -20 build/fuzz/$$f.merge; exit 1; }; \
+		cp test/fuzz/corpus/$$f/was-* build/fuzz/merged 2>/dev/null; \
+		rm -rf test/fuzz/corpus/$$f build/fuzz/new/$$f; \
+		mv build/fuzz/merged test/fuzz/corpus/$$f; \
+		echo "$$f: $$(ls test/fuzz/corpus/$$f | wc -l) files," \
+			"$$(cat test/fuzz/corpus/$$f/* | wc -c) bytes"; \
+	done
+
 # Two more than processors: many tests mostly wait
 TEST_JOBS	?= $(shell echo $$(($$(nproc) + 2)))
 TEST_TIMEOUT	?= 300
@@ -170,7 +269,7 @@ SHORTER		:= $(if $(DEBUG),E2E_BYTES=$$((64 << 20)) E2E_CONNS=3000 \
 deps:
 	@sh test/install-deps.sh
 
-check: deps all units
+check: deps all units replays
 	PASTA='$(CURDIR)/$(LINK)' PASST='$(CURDIR)/$(BIN)' \
 	QRAP='$(CURDIR)/$(QRAP)' \
 	OBJDIR='$(CURDIR)/$(OUT)' CC='$(CC)' DEBUG='$(DEBUG)' $(SHORTER) \
@@ -178,7 +277,7 @@ check: deps all units
 	UBSAN_OPTIONS="$${UBSAN_OPTIONS:-print_stacktrace=1}" \
 	prove -j $(TEST_JOBS) --timer \
 		--exec 'timeout -k 5 $(TEST_TIMEOUT)' \
-		test/layers.sh $(UNITBIN) $(E2E)
+		test/layers.sh $(UNITBIN) $(REPLAYS) $(E2E)
 
 check-long: deps all
 	PASTA='$(CURDIR)/$(LINK)' PASST='$(CURDIR)/$(BIN)' CC='$(CC)' \
@@ -188,11 +287,11 @@ check-long: deps all
 		test/e2e/tcp_cycles.t test/e2e/tcp.t test/e2e/flood.t
 
 # Only the fast part, without namespaces
-check-unit: units all
+check-unit: units replays all
 	OBJDIR='$(CURDIR)/$(OUT)' CC='$(CC)' \
 	ASAN_OPTIONS="$${ASAN_OPTIONS:-detect_leaks=0}" \
 	prove -j $(TEST_JOBS) --exec 'timeout -k 5 $(TEST_TIMEOUT)' \
-		test/layers.sh $(UNITBIN)
+		test/layers.sh $(UNITBIN) $(REPLAYS)
 
 # What takes a machine without other work, or minutes
 soak: all
@@ -247,8 +346,9 @@ clean:
 	rm -rf build *.o *.d passt pasta qrap passt.static
 
 .PHONY: all static units deps check check-long check-unit soak bench docs
-.PHONY: install uninstall clean FORCE
+.PHONY: coverage install uninstall clean replays fuzz fuzz-build fuzz-merge FORCE
 .SECONDARY:
 .DELETE_ON_ERROR:
 
 -include $(OBJS:.o=.d) $(SUPPORT:.o=.d) $(UNITS:%=$(BLD)test/unit/%.d)
+-include $(FUZZERS:%=$(BLD)test/fuzz/%.d) $(BLD)test/fuzz/replay.d

@@ -84,6 +84,9 @@ static void resolv_server(const char *word, size_t len, struct resolv *r)
 	/* 0.0.0.0 and :: mean "this host" to the C library */
 	if (addr_class(&a) == ADDR_UNSPEC)
 		a = addr_loopback(&a);
+	/* Groups and the like answer nobody, and nobody is told of them by -D */
+	if (!addr_is_unicast(&a))
+		return;
 	if (r->nns[f] < GUEST_DNS_MAX)
 		r->ns[f][r->nns[f]++] = a;
 }

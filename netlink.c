@@ -274,12 +274,18 @@ static bool bytes_addr(const uint8_t *p, size_t len, union addr *a)
 	return false;
 }
 
-/* An address that must be of @family: 4 bytes only count for IPv4 */
+/* An address that must be of @family: 4 bytes only count for IPv4, and a mapped
+ * one of IPv6, which would pass for IPv4 with a prefix of up to 128, not at all */
 static bool attr_addr(const struct nl_attr *a, int family, union addr *out)
 {
-	if (a->len != (family == AF_INET ? 4 : 16))
+	union addr addr;
+
+	if (a->len != (family == AF_INET ? 4 : 16) ||
+	    !bytes_addr(a->data, a->len, &addr) ||
+	    addr_is4(&addr) != (family == AF_INET))
 		return false;
-	return bytes_addr(a->data, a->len, out);
+	*out = addr;
+	return true;
 }
 
 bool nl_link_parse(const uint8_t *msg, size_t len, struct nl_link *l)
@@ -564,7 +570,7 @@ int nl_link_get(int fd, const char *name, unsigned index, struct nl_link *l)
 struct addr_list {
 	struct nl_ifaddr *a;
 	unsigned index;
-	int n, max;
+	int family, n, max;
 };
 
 static void addr_cb(void *arg, uint16_t type, const uint8_t *msg, size_t len)
@@ -573,7 +579,8 @@ static void addr_cb(void *arg, uint16_t type, const uint8_t *msg, size_t len)
 	struct nl_ifaddr a;
 
 	if (type == RTM_NEWADDR && list->n < list->max &&
-	    nl_addr_parse(msg, len, &a) && a.index == list->index)
+	    nl_addr_parse(msg, len, &a) && a.index == list->index &&
+	    addr_is4(&a.addr) == (list->family == AF_INET))
 		list->a[list->n++] = a;
 }
 
@@ -581,7 +588,7 @@ int nl_addrs(int fd, int family, unsigned index, struct nl_ifaddr *a, int max)
 {
 	struct ifaddrmsg ifa = { .ifa_family = (uint8_t)family,
 				 .ifa_index = index };
-	struct addr_list list = { a, index, 0, max };
+	struct addr_list list = { a, index, family, 0, max };
 	struct nl_req r;
 	int i, rc = -EINTR;
 

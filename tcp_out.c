@@ -44,6 +44,7 @@
 #define SKIP_MAX	4096U		/* bytes rather read than SO_PEEK_OFF */
 #define SKIP_SCRATCH	65536U
 #define SKIP_IOVS	16		/* scratch repeated: kernels without */
+#define PEEK_IOVS	(SKIP_IOVS + TAP_BATCH * 2)	/* of all slots */
 
 #define WIDEN_FROM	32U		/* KiB have come: widen() begins */
 #define WIDEN_TO	(WIN_SND_MAX / 4 >> 10)	/* ... and has done its work */
@@ -142,13 +143,13 @@ static void put_headers(union flow *f, struct tap_slot *slot, uint32_t seq,
 		slot->gso_size = t->mss;
 	}
 	if (!caps->csum && slot->len) {
-		struct iovec cut[TAP_BATCH];
+		struct iovec cut[PEEK_IOVS];
 		struct cursor c;
 		size_t len;
 		unsigned k;
 
 		cur_init(&c, slot->data, slot->len);
-		k = cur_iov(&c, cut, TAP_BATCH, &len);
+		k = cur_iov(&c, cut, PEEK_IOVS, &len);
 		hdr_seal(slot->hdr, n, cut, k, false);
 		return;
 	}
@@ -323,7 +324,7 @@ static unsigned skip_to(struct tcp_flow *t, uint32_t seq, struct iovec *iov,
 static ssize_t peek(struct tcp_flow *t, uint32_t seq, struct tap_slot *slot,
 		    int n, uint32_t *want)
 {
-	struct iovec iov[SKIP_IOVS + TAP_BATCH * 2];
+	struct iovec iov[PEEK_IOVS];
 	struct msghdr msg = { .msg_iov = iov };
 	size_t skip, left = *want;
 	unsigned k = skip_to(t, seq, iov, &skip), j;

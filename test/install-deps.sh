@@ -1,7 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-# install-deps.sh - what "make check" needs besides a compiler
+# install-deps.sh [fuzz] - what "make check" (or "make fuzz") needs besides a
+# compiler
 #
 # Installs missing packages if this is Debian-like and we are root; otherwise
 # says what is missing. Never fails: a test without its tool skips or fails by
@@ -33,6 +34,9 @@ strace:strace
 # test/guest/mkguest.py fetches the package and only takes it apart
 [ "$(uname -m)" != x86_64 ] ||
 	needs="$needs qemu-system-x86_64:qemu-system-x86"
+
+# The latter has libFuzzer
+[ "${1-}" != fuzz ] || needs="$needs clang:clang clang:libclang-rt-dev"
 
 missing=
 for n in $needs; do

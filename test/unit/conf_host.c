@@ -88,6 +88,12 @@ static void test_parse(void)
 	EXPECT(is(&r.ns[GUEST_V4][0], "127.0.0.1"));
 	EXPECT(is(&r.ns[GUEST_V6][0], "::1"));
 
+	/* Nobody is there, and the guest might ask all who hear a group */
+	parse("nameserver 224.0.0.251\nnameserver 255.255.255.255\n"
+	      "nameserver ff02::fb\nnameserver ::10\nnameserver 192.0.2.1\n");
+	EXPECT_EQ(r.nns[GUEST_V4], 1);
+	EXPECT_EQ(r.nns[GUEST_V6], 0);
+
 	/* A NUL in the middle of a line spoils that line only */
 	resolv_parse("nameserver 1.1\0.1.1\nsearch a\0b\nnameserver 1.2.3.4\n",
 		     50, &r);

@@ -187,6 +187,19 @@ static void test_addr(void)
 	put(&m, &ifa, sizeof(ifa));
 	attr_addr(&m, IFA_ADDRESS, "fd00::1");
 	EXPECT(nl_addr_parse(m.b, m.len, &a));
+
+	/* One that would pass for IPv4, of a prefix that IPv4 has not */
+	want = A("10.8.0.6");
+	m.len = 0;
+	ifa.ifa_prefixlen = 112;
+	put(&m, &ifa, sizeof(ifa));
+	attr(&m, IFA_ADDRESS, &want, sizeof(want));
+	EXPECT(!nl_addr_parse(m.b, m.len, &a));
+	ifa.ifa_prefixlen = 24;
+	m.len = 0;
+	put(&m, &ifa, sizeof(ifa));
+	attr_addr(&m, IFA_ADDRESS, "fd00::1");
+	EXPECT(nl_addr_parse(m.b, m.len, &a));
 	want = A("fd00::1");
 	EXPECT(addr_eq(&a.addr, &want) && addr_eq(&a.peer, &want));
 }

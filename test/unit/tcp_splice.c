@@ -3,6 +3,7 @@
  * tcp_splice.c - spliced pairs on loopback, with system calls that come up
  * short, and sockets of another namespace without any privilege
  * link: -Wl,--wrap=splice,--wrap=send,--wrap=recv,--wrap=pipe2,--wrap=fcntl
+ * link: -Wl,--wrap=sock_tcp_connect,--wrap=ev_add
  */
 #include "tcp_splice.h"
 
@@ -36,6 +37,7 @@ static struct {
 	uint32_t	rnd;		/* 0: not at all */
 	bool		no_pipe, small_pipe;
 	size_t		most;		/* that a splice() moves; 0: all */
+	int		connect, watch;	/* -errno, of the next calls */
 } bad;
 
 static uint32_t rnd(void)
@@ -128,6 +130,20 @@ int __wrap_pipe2(int p[2], int flags)
 	if (!rc && bad.small_pipe)
 		__real_fcntl(p[0], F_SETPIPE_SZ, 8192L);
 	return rc;
+}
+
+int __real_sock_tcp_connect(const struct side *s, bool *pending);
+int __wrap_sock_tcp_connect(const struct side *s, bool *pending);
+int __wrap_sock_tcp_connect(const struct side *s, bool *pending)
+{
+	return bad.connect ? bad.connect : __real_sock_tcp_connect(s, pending);
+}
+
+int __real_ev_add(int fd, uint32_t mask, union ev_ref ref);
+int __wrap_ev_add(int fd, uint32_t mask, union ev_ref ref);
+int __wrap_ev_add(int fd, uint32_t mask, union ev_ref ref)
+{
+	return bad.watch ? bad.watch : __real_ev_add(fd, mask, ref);
 }
 
 /* ------------------------------------------------------------------------ */
@@ -569,6 +585,40 @@ static void urgent(void)
 	}
 }
 
+/* The client is told at once, and nothing stays behind */
+static void no_target(void)
+{
+	static const int errors[] = { -EMFILE, -EPERM, -ECONNREFUSED };
+	unsigned fds = fd_count(), i;
+	int c, s;
+
+	group("the target cannot be had");
+	for (i = 0; i < 3; i++) {
+		bad.connect = errors[i];
+		c = client(PIF_NS, port);
+		bad.connect = 0;
+		EXPECT_EQ(get(c), -ECONNRESET);
+		close(c);
+		leak_free();
+	}
+	bad.watch = -ENOSPC;
+	c = client(PIF_NS, port);
+	bad.watch = 0;
+	EXPECT_EQ(get(c), -ECONNRESET);
+	close(c);
+	leak_free();
+	s = accept(server, NULL, NULL);		/* it had been connected */
+	close(s);
+	splice_init();
+	EXPECT_EQ(fd_count(), fds);
+
+	group("pipes in store from the beginning");
+	splice_prepare();
+	EXPECT(fd_count() > fds);
+	EXPECT(splice_release());
+	EXPECT_EQ(fd_count(), fds);
+}
+
 static ino_t net_ino(void)
 {
 	struct stat st = { .st_ino = 0 };
@@ -678,6 +728,7 @@ int main(void)
 	hard_resets();
 	urgent();
 	splice_init();
+	no_target();
 	EXPECT_EQ(fd_count(), fds);
 	in_namespace();
 	return done();

@@ -1,0 +1,469 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""First inputs of the fuzz targets: frames and texts as they come in life.
+
+	seeds.py DIRECTORY
+
+writes DIRECTORY/NAME/*. The corpus in the tree was grown from these and then
+cut down to what reaches something (make fuzz-merge), so this is needed again
+only when a target or the meaning of its input changes: see README.md.
+"""
+import os
+import struct
+import sys
+
+OUR = bytes.fromhex('9a559a559a55')
+MAC = bytes.fromhex('525400123456')
+
+
+def be16(n):
+    return struct.pack('>H', n)
+
+
+def be32(n):
+    return struct.pack('>I', n & 0xffffffff)
+
+
+def ip4(text):
+    return bytes(int(n) for n in text.split('.'))
+
+
+def ip6(head, tail):
+    return bytes.fromhex(head).ljust(8, b'\0') + \
+        bytes.fromhex(tail).rjust(8, b'\0')
+
+
+G4, X4 = ip4('192.0.2.2'), ip4('203.0.113.1')
+G6, X6 = ip6('20010db8', '12340002'), ip6('20010db80009', '01')
+LL, ALL = ip6('fe80', '09'), ip6('ff02', '01')
+
+
+def eth(kind, rest, dst=OUR):
+    return dst + MAC + be16(kind) + rest
+
+
+def v4(proto, rest, src=G4, dst=X4, frag=0, opt=b'', ident=1):
+    n = 20 + len(opt)
+    return eth(0x800, bytes([0x40 | n // 4, 0]) + be16(n + len(rest)) +
+               be16(ident) + be16(frag) + bytes([64, proto]) + be16(0) + src +
+               dst + opt + rest)
+
+
+def v6(proto, rest, src=G6, dst=X6, hops=64):
+    return eth(0x86dd, be32(0x60000000) + be16(len(rest)) +
+               bytes([proto, hops]) + src + dst + rest)
+
+
+def udp(sport, dport, data):
+    return be16(sport) + be16(dport) + be16(8 + len(data)) + be16(0) + data
+
+
+def tcp(sport, dport, seq, ack, flags, data=b'', opt=b'', win=65535):
+    return be16(sport) + be16(dport) + be32(seq) + be32(ack) + \
+        bytes([(20 + len(opt)) // 4 << 4, flags]) + be16(win) + be32(0) + \
+        opt + data
+
+
+SYN_OPT = bytes.fromhex('020405b4' '01030307' '01010402')
+SACK = bytes.fromhex('0101050a') + be32(100) + be32(200)
+
+
+def frames():
+    """Whole frames of every kind, for hdr and as parts of others"""
+    ns = bytes([135, 0, 0, 0, 0, 0, 0, 0]) + X6 + bytes([1, 1]) + MAC
+    yield 'arp', eth(0x806, bytes.fromhex('0001080006040001') + MAC + G4 +
+                     bytes(6) + ip4('192.0.2.1'), b'\xff' * 6)
+    yield 'syn4', v4(6, tcp(1000, 80, 1, 0, 2, opt=SYN_OPT))
+    yield 'syn6', v6(6, tcp(1000, 80, 1, 0, 2, opt=SYN_OPT))
+    yield 'sack4', v4(6, tcp(1000, 80, 1, 1, 16, opt=SACK))
+    yield 'data4', v4(6, tcp(1000, 80, 1, 1, 24, b'hello'), opt=b'\1' * 4)
+    yield 'udp4', v4(17, udp(1000, 53, b'query'))
+    yield 'udp6', v6(17, udp(1000, 53, b'query'))
+    yield 'echo4', v4(1, bytes([8, 0, 0, 0, 0, 7, 0, 1]) + b'ping')
+    yield 'echo6', v6(58, bytes([128, 0, 0, 0, 0, 7, 0, 1]) + b'ping')
+    yield 'ns', v6(58, ns, LL, ip6('ff02', '01ff000001'), 255)
+    yield 'rs', v6(58, bytes([133] + [0] * 7) + bytes([1, 1]) + MAC, LL,
+                   ip6('ff02', '02'), 255)
+    yield 'igmp', v4(2, bytes.fromhex('16000000') + ip4('239.1.2.3'),
+                     dst=ip4('239.1.2.3'), opt=bytes.fromhex('94040000'))
+    yield 'igmp3', v4(2, bytes.fromhex('2200000000000001' '04000000') +
+                      ip4('239.1.2.4'), dst=ip4('224.0.0.22'),
+                      opt=bytes.fromhex('94040000'))
+    mld = bytes([143, 0, 0, 0, 0, 0, 0, 1, 4, 0, 0, 0]) + ip6('ff05', '0123')
+    yield 'mld', v6(0, bytes.fromhex('3a00050200000100') + mld, LL,
+                    ip6('ff02', '16'), 1)
+    yield 'mdns', v4(17, udp(5353, 5353, b'm'), dst=ip4('224.0.0.251'))
+    yield 'frag4', v4(17, udp(5, 6, bytes(64)), frag=0x2000)
+    yield 'frag6', v6(44, bytes([17, 0, 0, 1, 0, 0, 0, 9]) +
+                      udp(5, 6, bytes(64)))
+    yield 'ext6', v6(0, bytes.fromhex('3c00050200000100') +
+                     bytes.fromhex('2b00010400000000') +
+                     bytes.fromhex('1100000000000000') + udp(5, 6, b'x'))
+    yield 'ah6', v6(51, bytes.fromhex('1104') + bytes(22) + udp(5, 6, b'x'))
+    yield 'dhcp', v4(17, udp(68, 67, discover(1)), ip4('0.0.0.0'),
+                     ip4('255.255.255.255'))
+    yield 'dhcpv6', v6(17, udp(546, 547, solicit(1)), LL,
+                       ip6('ff02', '010002'), 1)
+    yield 'loop', v4(17, udp(1, 2, b''), dst=ip4('127.0.0.1'))
+
+
+def opt4(code, data):
+    return bytes([code, len(data)]) + data
+
+
+def discover(kind, *opts):
+    b = bytes.fromhex('01010600deadbeef00050000') + bytes(16) + MAC + \
+        bytes(10 + 192) + bytes.fromhex('63825363') + opt4(53, bytes([kind]))
+    return b + b''.join(opts) + b'\xff'
+
+
+def dhcp():
+    yield 'discover', bytes([0x77, 0]) + discover(
+        1, opt4(55, bytes([1, 3, 6, 12, 15, 26, 119, 121])),
+        opt4(12, b'name'), opt4(57, be16(1500)))
+    yield 'request', bytes([0x7f, 9]) + discover(
+        3, opt4(50, G4), opt4(54, ip4('192.0.2.1')),
+        opt4(61, b'\1' + MAC), opt4(81, b'\0\0\0name.org'))
+    yield 'inform', bytes([0, 0]) + discover(8, opt4(80, b''))
+    yield 'decline', bytes([0x60, 0]) + discover(4, opt4(50, G4))
+    yield 'bootp', bytes([1, 0]) + discover(1)[:240] + b'\xff'
+    yield 'overload', bytes([0x61, 0]) + discover(1, opt4(52, b'\3'),
+                                                  opt4(57, be16(576)))
+
+
+def opt6(code, data):
+    return be16(code) + be16(len(data)) + data
+
+
+def ia(n):
+    inner = b''.join(opt6(5, a + be32(3600) + be32(7200))
+                     for a in (G6, X6)[:n])
+    return opt6(3, be32(7) + be32(3600) + be32(5400) + inner)
+
+
+CLIENT = opt6(1, bytes.fromhex('00030001') + MAC)
+SERVER = opt6(2, b'\xff' * 14)
+
+
+def solicit(kind, *opts):
+    return bytes([kind, 0xab, 0xcd, 0xef]) + CLIENT + b''.join(opts)
+
+
+def dhcpv6():
+    wish = opt6(6, be16(23) + be16(24) + be16(39) + be16(31))
+    fqdn = opt6(39, b'\0\4name\3org\0')
+    for kind, opts in {1: (ia(0), wish, opt6(14, b'')), 3: (SERVER, ia(1)),
+                       4: (ia(2),), 5: (SERVER, ia(2), wish),
+                       6: (ia(1), opt6(8, be16(9))), 8: (SERVER, ia(1)),
+                       9: (SERVER, ia(2)), 11: (wish, fqdn)}.items():
+        yield 'type%i' % kind, bytes([0x1f, 0]) + solicit(kind, *opts)
+        yield 'more%i' % kind, bytes([0xff ^ kind, 5]) + solicit(kind, *opts,
+                                                                 fqdn)
+
+
+def ndp():
+    slla = bytes([1, 1]) + MAC
+    yield 'rs', bytes([0x5f, 1, 0]) + bytes([133] + [0] * 7) + slla
+    yield 'rs0', bytes([0x1f, 0, 0]) + bytes([133] + [0] * 7)
+    yield 'ns', bytes([1, 1 | 2 << 2, 7]) + bytes([135] + [0] * 7) + X6 + slla
+    yield 'dad', bytes([1, 8, 0]) + bytes([135] + [0] * 7) + LL
+    yield 'na', bytes([1, 1, 0]) + bytes([136, 0, 0, 0, 0x60, 0, 0, 0]) + \
+        G6 + bytes([2, 1]) + MAC
+    yield 'redirect', bytes([1, 5, 0]) + bytes([137] + [0] * 7) + X6 + X6
+    yield 'arp', bytes([0, 128, 0]) + dict(frames())['arp'][14:]
+    yield 'reply', bytes([0, 128, 3]) + bytes.fromhex('0001080006040002') + \
+        MAC + G4 + OUR + ip4('192.0.2.1')
+
+
+def stream():
+    f = dict(frames())
+    some = b''.join(be32(len(f[n])) + f[n] for n in ('arp', 'syn4', 'udp6'))
+    yield 'in', b'\0' + be16(len(some)) + some
+    yield 'halves', b'\0' + be16(50) + some[:50] + b'\2\0' + \
+        be16(len(some) - 50) + some[50:] + b'\2\2'
+    yield 'out', bytes([4, 5]) + be16(1400) + bytes([1, 6, 5])
+    yield 'short', bytes([3, 3, 0, 4, 9]) + be16(4000) + bytes([0, 9]) + \
+        bytes([4, 0]) + be16(61) + bytes([1, 1, 3, 0xff, 0xff, 5])
+    yield 'error', bytes([6 + 8 * 2, 4, 3]) + be16(100) + bytes([0, 3, 7])
+    yield 'bad', b'\0' + be16(8) + b'\xff' * 8 + b'\7\0' + be16(4) + bytes(4)
+
+
+def rules():
+    for i, text in enumerate([
+            'none', 'auto', 'all', '22', '22,80-90', '22:2222', '~25',
+            '80-90:8080-8090', '127.0.0.1/22', '::1/22', '[::]/22',
+            '0.0.0.0/22', '%lo/22', '192.0.2.1%eth0/22-80:32-90',
+            '2001:db8::1%eth0/1,2,3,~5', '22-80,~30-40', 'auto,~22',
+            '1-65535:1-65535', '22\n80\n443', 'all,~80-90\n%lo/80',
+            '65535:1', '[2001:db8::1]/80', '80-90,85:1000']):
+        yield 'a%02i' % i, b'\x0f' + text.encode()
+
+
+def options():
+    lines = '''passt -f -s /tmp/s -a 192.0.2.2 -n 24 -g 192.0.2.1 -m 1500
+passt -D 192.0.2.53 -S example.org --dns-forward 192.0.2.7 -q -1
+pasta --config-net -t 22,80:81 -u none -T auto -U auto -- sh -c x
+pasta 1234
+pasta --netns /run/netns/x --userns /proc/1/ns/user
+pasta --netns-only --netns foo -I tap1 --ns-mac-addr 52:54:00:12:34:56
+passt -4 -a 192.0.2.2/24 --no-dhcp --no-map-gw
+passt -6 -a 2001:db8::2 --no-ndp --no-dhcpv6 --no-ra --mtu 65520
+pasta --splice-only -t 80
+passt --fd 5 -P /tmp/pid -l /tmp/log --log-size 100000 -p /tmp/cap
+passt --runas u:g -i eth0 -o 192.0.2.9 --outbound-if4 eth0
+passt -t 127.0.0.1%lo/22 -u ~53 -M 9a:55:9a:55:9a:55 --trace
+passt --map-host-loopback none --map-guest-addr 192.0.2.8
+passt -H guest --fqdn guest.example.org --debug --stats 5
+passt --help
+pasta --version
+pasta --host-lo-to-ns-lo --no-splice --no-copy-routes --config-net
+passt --vhost-user --repair-path none
+passt --freebind --no-tcp --no-udp --no-icmp'''
+    for i, line in enumerate(lines.split('\n')):
+        yield 'l%02i' % i, line.replace(' ', '\n').encode()
+
+
+def nla(kind, data):
+    return struct.pack('=HH', 4 + len(data), kind) + data + \
+        bytes(-len(data) % 4)
+
+
+def msg(kind, body, flags=2, seq=0xffffffff):
+    return struct.pack('=IHHII', 16 + len(body), kind, flags, seq, 0) + body
+
+
+def netlink():
+    done = msg(3, struct.pack('=i', 0))
+
+    def net(how, *msgs):
+        b = b''.join(msgs)
+        return bytes([how]) + be16(len(b)) + b
+
+    link = msg(16, struct.pack('=BxHiII', 0, 1, 2, 0x11043, 0) +
+               nla(3, b'eth0\0') + nla(4, struct.pack('=I', 1500)) +
+               nla(1, MAC) + nla(13, struct.pack('=I', 1000)))
+    yield 'link', net(0, link, done)
+    yield 'link_name', net(8, link, done)
+    a4 = msg(20, struct.pack('=BBBBI', 2, 24, 0, 0, 2) + nla(1, G4) +
+             nla(2, G4) + nla(8, struct.pack('=I', 0x80)) +
+             nla(9, struct.pack('=I', 100)))
+    a6 = msg(20, struct.pack('=BBBBI', 10, 64, 0, 253, 2) + nla(1, LL))
+    yield 'addr4', net(1, a4, done)
+    yield 'addr6', net(9, a6, done)
+    mapped = msg(20, struct.pack('=BBBBI', 10, 112, 0, 0, 2) +
+                 nla(1, bytes(10) + b'\xff\xff' + G4))
+    yield 'was-mapped', net(9, mapped, done)
+    yield 'was-family', net(9, a4, done)
+    rt = struct.pack('=BBBBBBBBI', 2, 0, 0, 0, 254, 3, 0, 1, 0)
+    metrics = nla(8, nla(2, struct.pack('=I', 1400)))
+    yield 'route', net(2, msg(24, rt + nla(15, struct.pack('=I', 254)) +
+                              nla(5, ip4('192.0.2.1')) +
+                              nla(4, struct.pack('=I', 2)) +
+                              nla(6, struct.pack('=I', 5)) + metrics), done)
+    hop = struct.pack('=HBBi', 16, 0, 1, 2) + nla(5, ip4('192.0.2.1'))
+    via = struct.pack('=HBBi', 8 + 24, 0, 1, 2) + \
+        nla(18, struct.pack('=H', 10) + X6) + bytes(0)
+    yield 'hops', net(10, msg(24, rt + nla(9, hop + hop)), done)
+    yield 'via', net(2, msg(24, rt + nla(9, via)), done)
+    nh = msg(24, rt + nla(30, struct.pack('=I', 7)))
+    obj = msg(104, struct.pack('=BBBBI', 2, 0, 3, 0, 0) +
+              nla(1, struct.pack('=I', 7)) + nla(5, struct.pack('=I', 2)) +
+              nla(6, ip4('192.0.2.1')))
+    grp = msg(104, struct.pack('=BBBBI', 2, 0, 3, 0, 0) +
+              nla(1, struct.pack('=I', 9)) +
+              nla(2, struct.pack('=IBBH', 7, 0, 0, 0)))
+    b, c = nh + done, obj + grp + done
+    yield 'nexthop', bytes([2]) + be16(len(b)) + b + be16(len(c)) + c
+    rt6 = struct.pack('=BBBBBBBBI', 10, 64, 0, 0, 254, 3, 0, 1, 0)
+    yield 'route6', net(18, msg(24, rt6 + nla(1, X6) + nla(5, LL) +
+                                nla(4, struct.pack('=I', 2)) +
+                                nla(20, b'\1')), done)
+    neigh = msg(28, struct.pack('=BxHiHBB', 2, 0, 2, 2, 0, 1) +
+                nla(1, ip4('192.0.2.9')) + nla(2, MAC), 0, 0)
+    gone = msg(29, struct.pack('=BxHiHBB', 10, 0, 2, 32, 0, 1) + nla(1, X6),
+               0, 0)
+    yield 'neigh', net(4, neigh, gone, done) + be16(0xfff2) + \
+        be16(len(done)) + done
+    diag = msg(20, struct.pack('=BBBB', 2, 10, 0, 0) + be16(80) + be16(0) +
+               bytes(64))
+    yield 'diag', net(13, diag, done) + be16(len(done)) + done
+    err = msg(2, struct.pack('=i', -17) + bytes(16))
+    yield 'error', net(7, err)
+    yield 'intr', net(1, msg(20, b'', 0x12), done) + net(1, a4, done)[1:]
+
+
+def resolv():
+    yield 'was-compat', b'\1nameserver ::10\nnameserver 224.0.0.1\n'
+    for i, text in enumerate([
+            'nameserver 192.0.2.53\nnameserver 2001:db8::53\n'
+            'search example.org a.example\n',
+            'nameserver 127.0.0.53\noptions edns0\nsearch .\n',
+            'domain local\nnameserver fe80::1%eth0\n# x\n;y\n',
+            'nameserver ::1\nnameserver 127.0.0.1\nnameserver 0.0.0.0\n']):
+        for how in (0, 1, 67, 71):
+            yield 'r%i_%i' % (i, how), bytes([how]) + text.encode()
+    head = '  sl  local_address rem_address   st tx_queue rx_queue\n'
+    tcp4 = '   0: 0100007F:0016 00000000:0000 0A 00000000:00000000 0\n'
+    tcp6 = '   1: ' + '0' * 32 + ':0050 ' + '0' * 32 + ':0000 07 0:0 0\n'
+    for how in (128, 130, 134):
+        yield 't%i' % how, bytes([how]) + (head + tcp4 + tcp6).encode()
+
+
+def qrap():
+    for i, line in enumerate([
+            'qemu-system-x86_64 -m 512 -net nic -net user',
+            'qemu-system-x86_64 -machine q35,accel=kvm -netdev user,id=n0 '
+            '-device virtio-net-pci,netdev=n0,mac=52:54:00:12:34:56,bus=pci.0',
+            'qemu -machine none -nodefaults', 'qemu --version', 'qemu -h',
+            'qemu-system-x86_64 -nic none -device e1000,addr=0x3',
+            'qemu -device {"driver":"virtio-net-pci","netdev":"x"}',
+            'qemu -netdev socket,fd=5,id=hostnet0 -M pc',
+            'qemu-system-aarch64 -M virt -device pcie-root-port,id=r,bus=pcie.0'
+            ',addr=0x2 -device virtio-blk-pci,addr=02.0']):
+        yield 'q%i' % i, line.replace(' ', '\n').encode()
+
+
+def names():
+    for i, word in enumerate([
+            '192.0.2.1', '2001:db8::1', '::ffff:192.0.2.1', '192.0.2.0/24',
+            '2001:db8::/64', '::ffff:10.0.0.0/104', '255.255.255.0', '24',
+            '52:54:00:12:34:56', '0x1f', '017', '70000',
+            'www.example.org', 'example.org.', 'org', 'a.b.c.some.example.org',
+            'x' * 63 + '.' + 'y' * 63, 'Some.Example.ORG', '..', '.']):
+        yield 'n%02i' % i, word.encode()
+
+
+def seg():
+    steps = [bytes([0, 6]) + SYN_OPT + bytes(12), bytes([0, 3]) + SACK,
+             bytes([1]) + be16(100) + be32(77) + b'\2' + be16(32768 + 50),
+             bytes([2]) + bytes(range(40)),
+             bytes([3]) + be16(100) + be16(100) + b'\0' + bytes([8]) +
+             bytes([3]) + be16(300) + be16(10) + b'\3' + bytes([8]) +
+             bytes([6]) + be16(100) + b'\0' + bytes([6]) + be16(200) + b'\0',
+             bytes([12]) + be16(1400) + bytes([9, 2]) + be16(100) + be16(100) +
+             be16(400) + be16(50) + bytes([14, 0, 0, 11, 5]) + bytes(8) +
+             bytes([13]) + be16(150) + bytes([11, 3]) + bytes(6)]
+    for i, s in enumerate(steps):
+        yield 's%i' % i, be32(1) + s
+    yield 'all', be32(0xffffff00) + b''.join(steps)
+
+
+def frag():
+    def piece(what, off, len8, rest=None):
+        return bytes([what]) + be16(off) + bytes([len8]) + \
+            (b'' if rest is None else bytes([rest]))
+
+    yield 'two4', piece(32, 0, 10) + piece(0, 10, 2, 3)
+    yield 'two6', piece(33, 0, 10) + piece(1, 10, 2, 0)
+    yield 'ext', piece(32 | 8 | 16, 0, 10) + piece(8, 10, 2, 0) + \
+        piece(33 | 8, 0, 10) + piece(9, 10, 1, 1)
+    yield 'late', piece(34, 5, 5) + bytes([200, 31]) + piece(34, 0, 5) + \
+        piece(2, 10, 0, 4)
+    yield 'overlap', piece(35, 0, 10) + piece(35, 5, 10) + piece(3, 20, 0, 1)
+    yield 'twice', piece(36, 0, 10) * 2 + piece(4, 10, 0, 5) * 2
+    yield 'atomic', piece(1, 0, 3, 0)
+    yield 'far', piece(36, 0x1ffe, 1) + piece(4, 0x1fff, 2, 0)
+    f = dict(frames())
+    yield 'raw', bytes([129]) + be16(len(f['frag4'])) + f['frag4'] + \
+        bytes([128]) + be16(len(f['frag6'])) + f['frag6']
+
+
+def hdr():
+    for name, f in frames():
+        yield name, b'\0' + f
+        yield name + '_cut', b'\7' + f
+
+
+def frames_seeds():
+    """Steps by the numbers they have in frames.c"""
+    raw, seg, ack, dgram, echo, member, frag = 0, 1, 5, 7, 9, 10, 11
+    host, conn, hdgram, fail, link, stale, late = 12, 15, 16, 18, 19, 20, 21
+
+    def segment(c, flags, how, seq=0, sack=0, opt=0, rest=b''):
+        return bytes([seg, c, flags, how, seq, sack, opt]) + rest
+
+    def opened(c=0):
+        return segment(c, 2, 0, opt=7) + bytes([host, 0, 0]) + bytes([ack, c])
+
+    start = bytes([0xff, 7])
+    data = b''.join(bytes([host, 0, 0]) + be16(n) for n in (5, 3000, 60000))
+    yield 'open', start + opened()
+    yield 'open6', bytes([0xfd, 0]) + opened(1)
+    yield 'refused', start + segment(0, 2, 0, opt=7) + bytes([host, 0, 64])
+    yield 'out', start + opened() + segment(0, 24, 0x80) * 3 + \
+        bytes([late, 0, 5]) + segment(0, 17, 0)
+    yield 'in', start + opened() + data + bytes([ack, 0, ack, 0, ack, 0])
+    yield 'in_lost', bytes([0x3f, 0]) + opened() + data + \
+        segment(0, 16, 0, opt=0x11, rest=bytes([0, 9, 5, 0, 0, 99, 5, 0])) + \
+        bytes([late, 0x10, 0, ack, 0, late, 0x20, 0, ack, 0])
+    lost = bytes([link, 0x3b]) + data
+    for i, blocks in enumerate((bytes([1, 0x6d]) + be16(1460),
+                                bytes([0, 0xb7]) + be16(2920) +
+                                bytes([2, 0]) + be16(3000))):
+        yield 'sack%i' % i, start + opened() + lost + \
+            segment(0, 16, 0, opt=(i << 4) | 1, rest=blocks) + \
+            segment(0, 16, 0, opt=1, rest=bytes([1, 0]) + be16(9000)) + \
+            bytes([late, 0x02, 0, late, 0x04, 0]) + \
+            segment(0, 16, 0, opt=1, rest=blocks) + \
+            bytes([ack, 0, late, 0x10, 0])
+    yield 'bulk', start + opened() + data * 12 + bytes([ack, 0]) + data * 12
+    yield 'no_sack', start + segment(0, 2, 0, opt=3) + \
+        bytes([host, 0, 0, ack, 0]) + lost + segment(0, 16, 0) * 2 + \
+        bytes([ack, 0, late, 0x10, 0, ack, 0])
+    yield 'window', start + opened() + segment(0, 16, 16) + data + \
+        bytes([late, 0x20, 0, late, 0x20, 0]) + segment(0, 16, 0)
+    yield 'gap', start + opened() + segment(0, 24, 0x80, 128 | 32 | 1) + \
+        segment(0, 24, 0x80, 128 | 32 | 3) + segment(0, 24, 0x80) * 2
+    yield 'closes', start + opened() + bytes([host, 0, 1, ack, 0]) + \
+        segment(0, 17, 0) + bytes([late, 0x10, 0])
+    yield 'reset', start + opened() + segment(0, 4, 0) + opened() + \
+        bytes([host, 0, 128 | 3])
+    yield 'full', start + opened() + bytes([host, 0, 2, 0, 9]) + \
+        segment(0, 24, 0xe0) * 2 + bytes([host, 0, 6, 1, 0]) + \
+        segment(0, 17, 0) + bytes([host, 0, 6, 9, 0])
+    yield 'inbound', start + bytes([conn, 1, ack, 0, 1, ack, 0]) + data + \
+        bytes([ack, 0]) + segment(0, 24, 0x60)
+    yield 'inbound6', start + bytes([conn, 4, ack, 0, 1, ack, 0, conn, 2])
+    yield 'udp', start + bytes([dgram, 0, 0x1a, 0, dgram, 8, 0x9c, 9,
+                                hdgram, 0, 0, 3, 64, 0, 200, hdgram, 2, 0x50,
+                                7, 64, 3]) + be16(4000) + be16(1000)
+    yield 'udp_in', start + bytes([hdgram, 0, 1, 2, 64, 0, 100, hdgram, 0, 0,
+                                   2, 64, 0, 100, dgram, 0, 10, 7])
+    yield 'udp_err', start + bytes([dgram, 0, 10, 0, hdgram, 1, 0x80, 2, 64, 0,
+                                    50, 3, 3, 0, 0, dgram, 0, 10, 0])
+    yield 'group', start + bytes([member, 3, 1, dgram, 3, 0x0a, 0x12, member,
+                                  4, 3, dgram, 4, 10, 9, member, 11, 2,
+                                  dgram, 11, 10, 9, hdgram, 3, 1, 1, 1, 0, 9,
+                                  member, 3, 2, member, 11, 1, dgram, 5, 10,
+                                  0x24])
+    yield 'echo', start + bytes([echo, 0, 7, 2, echo, 8, 9, 2, hdgram, 1, 0, 1,
+                                 64, 0, 64, hdgram, 2, 0x80, 1, 64, 0, 64, 3,
+                                 1, 0, 0])
+    yield 'frags', start + bytes([frag, 0, 100, frag, 2, 50, frag, 8, 185])
+    yield 'fails', start + bytes([fail, 0, 0]) + opened() + \
+        bytes([fail, 4, 2, dgram, 0, 10, 0, fail, 2, 9, dgram, 0, 10, 1])
+    yield 'narrow', start + bytes([link, 16, link, 1, link, 11]) + opened() + \
+        data + bytes([link, 0, link, 0xf9, ack, 0])
+    yield 'leaves', start + opened() + bytes([link, 6, conn, 1, stale, 0, 5,
+                                              link, 7, late, 0x90, 0])
+    for name, f in frames():
+        yield name, start + bytes([raw]) + be16(len(f)) + f
+
+
+frames_seeds.__name__ = 'frames'
+
+TARGETS = (frames_seeds, hdr, seg, frag, dhcp, dhcpv6, ndp, stream, rules, options, netlink,
+           resolv, qrap, names)
+
+
+def main():
+    for target in TARGETS:
+        path = os.path.join(sys.argv[1], target.__name__)
+        os.makedirs(path, exist_ok=True)
+        for name, data in target():
+            with open(os.path.join(path, name), 'wb') as f:
+                f.write(data)
+
+
+if __name__ == '__main__':
+    main()
