@@ -35,9 +35,23 @@ VERSION		:= $(shell git describe --always --dirty 2>/dev/null || \
 WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
 	-Wpointer-arith -Wcast-qual -Wvla -Wformat=2 -Wimplicit-fallthrough
 
-# Only what the compiler knows without a warning
-ccopt = $(shell $(CC) -Werror $(1) -c -x c /dev/null -o /dev/null \
-		>/dev/null 2>&1 && echo $(1))
+# taken: its argument, if the compiler takes all of it without a warning
+# known: the words of it that the compiler knows, mostly found with one question
+taken	= $(shell $(CC) -Werror $(1) -c -x c /dev/null -o /dev/null \
+		>/dev/null 2>&1 && echo '$(1)')
+known	= $(or $(call taken,$(1)),\
+	       $(strip $(foreach o,$(1),$(call taken,$(o)))))
+
+# musl-gcc searches the directories of musl only, and Debian's has no headers of
+# the kernel in them. Those of the other C library's neighbours are the same
+UAPI_FROM ?= /usr/include
+UAPI	:= $(shell printf '\043include <linux/if_tun.h>' | $(CC) -E -x c - \
+	     >/dev/null 2>&1 || echo build/uapi)
+ifneq ($(UAPI),)
+$(shell mkdir -p $(UAPI) && cd $(UAPI) && ln -sfn $(UAPI_FROM)/linux \
+	$(UAPI_FROM)/asm-generic $(firstword $(wildcard \
+	$(UAPI_FROM)/$(TARGET)/asm $(UAPI_FROM)/asm)) . )
+endif
 
 ifeq ($(DEBUG),1)
 OUT	:= build/debug/
@@ -52,15 +66,26 @@ OUT	:=
 BIN	:= passt
 LINK	:= pasta
 QRAP	:= qrap
-HARDEN	:= -O2 -g -fPIE -fstack-protector-strong -U_FORTIFY_SOURCE \
-	   -D_FORTIFY_SOURCE=2 $(call ccopt,-fstack-clash-protection)
-LDHARDEN := -pthread -Wl,-z,relro,-z,now
+# The C library says so where it, or the compiler, knows nothing above 2. It is
+# not for us to say where the user does
+FORTIFY	:= $(if $(findstring _FORTIFY_SOURCE,$(CPPFLAGS) $(CFLAGS)),,\
+	   -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=$(shell printf \
+	   '\043include <stdio.h>' | $(CC) -O2 -Werror -U_FORTIFY_SOURCE \
+	   -D_FORTIFY_SOURCE=3 -E -x c - >/dev/null 2>&1 && echo 3 || echo 2))
+# clang before 16 wants to be told that we know of its doubts
+ZEROED	:= -ftrivial-auto-var-init=zero
+ZEROED	:= $(or $(call taken,$(ZEROED)),$(call taken,$(ZEROED) -enable-$(strip \
+	   )trivial-auto-var-init-zero-knowing-it-will-be-removed-from-clang))
+HARDEN	:= -O2 -g $(FORTIFY) $(ZEROED) $(call known,-fPIE -grecord-gcc-switches \
+	   -fstack-protector-strong -fstack-clash-protection \
+	   -fcf-protection=full -mbranch-protection=standard)
+LDHARDEN := -pthread -Wl,-z,relro,-z,now,-z,noexecstack
 PIE	:= -pie
 endif
 
 # CFLAGS and LDFLAGS are the user's, and come last
-override ALL_CFLAGS := -std=c11 -D_GNU_SOURCE $(WARN) $(HARDEN) $(CPPFLAGS) \
-		       $(CFLAGS)
+override ALL_CFLAGS := -std=c11 -D_GNU_SOURCE $(WARN) $(HARDEN) \
+		       $(UAPI:%=-isystem %) $(CPPFLAGS) $(CFLAGS)
 override ALL_LDFLAGS := $(LDHARDEN) $(LDFLAGS)
 
 SRCS	:= $(sort $(wildcard *.c))
@@ -148,6 +173,9 @@ $(BLD)unit/%: $(BLD)test/unit/%.o $(SUPLIB) $(LIB)
 
 units: $(UNITBIN)
 
+# What tests compile for themselves is not what is tested
+TOOL_CC	:= $(if $(UAPI),cc,$(CC))
+
 # Two more than processors: many tests mostly wait
 TEST_JOBS	?= $(shell echo $$(($$(nproc) + 2)))
 TEST_TIMEOUT	?= 300
@@ -160,7 +188,8 @@ deps:
 check: deps all units
 	PASTA='$(CURDIR)/$(LINK)' PASST='$(CURDIR)/$(BIN)' \
 	QRAP='$(CURDIR)/$(QRAP)' \
-	OBJDIR='$(CURDIR)/$(OUT)' CC='$(CC)' DEBUG='$(DEBUG)' $(SHORTER) \
+	OBJDIR='$(CURDIR)/$(OUT)' CC='$(TOOL_CC)' BUILD_CC='$(CC)' \
+	DEBUG='$(DEBUG)' $(SHORTER) \
 	ASAN_OPTIONS="$${ASAN_OPTIONS:-detect_leaks=0}" \
 	UBSAN_OPTIONS="$${UBSAN_OPTIONS:-print_stacktrace=1}" \
 	prove -j $(TEST_JOBS) --timer \
@@ -168,7 +197,7 @@ check: deps all units
 		test/layers.sh $(UNITBIN) $(E2E)
 
 check-long: deps all
-	PASTA='$(CURDIR)/$(LINK)' PASST='$(CURDIR)/$(BIN)' CC='$(CC)' \
+	PASTA='$(CURDIR)/$(LINK)' PASST='$(CURDIR)/$(BIN)' CC='$(TOOL_CC)' \
 	E2E_LONG=1 E2E_BYTES=$$((9 << 30)) \
 	ASAN_OPTIONS="$${ASAN_OPTIONS:-detect_leaks=0}" \
 	prove -v --exec 'timeout -k 5 1800' test/e2e/tcp_loss.t \
@@ -176,7 +205,7 @@ check-long: deps all
 
 # Only the fast part, without namespaces
 check-unit: units all
-	OBJDIR='$(CURDIR)/$(OUT)' CC='$(CC)' \
+	OBJDIR='$(CURDIR)/$(OUT)' CC='$(TOOL_CC)' \
 	ASAN_OPTIONS="$${ASAN_OPTIONS:-detect_leaks=0}" \
 	prove -j $(TEST_JOBS) --exec 'timeout -k 5 $(TEST_TIMEOUT)' \
 		test/layers.sh $(UNITBIN)

@@ -1,14 +1,15 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-# install-deps.sh - what "make check" needs besides a compiler
+# install-deps.sh [GROUP]... - what tests need besides a compiler
 #
-# Installs missing packages if this is Debian-like and we are root; otherwise
+# Without a group, what "make check" needs; "analyze", "musl", "arm64" and
+# "dist" are for the targets of these names. Installs missing packages if this is Debian-like and we are root; otherwise
 # says what is missing. Never fails: a test without its tool skips or fails by
 # itself, with a better message.
 
 # command:package
-needs="
+check="
 prove:perl
 nm:binutils
 ip:iproute2
@@ -28,15 +29,61 @@ rdisc6:ndisc6
 mandoc:mandoc
 busybox:busybox-static
 strace:strace
+readelf:binutils
+cppcheck:cppcheck
+musl-gcc:musl-tools
+zsh:zsh
+fish:fish
+apparmor_parser:apparmor
+checkmodule:checkpolicy
+semodule_package:semodule-utils
+"
+analyze="
+gcc:gcc
+clang:clang
+clang-tidy:clang-tidy
+cppcheck:cppcheck
+"
+musl="
+musl-gcc:musl-tools
+"
+arm64="
+aarch64-linux-gnu-gcc:gcc-aarch64-linux-gnu
+/usr/aarch64-linux-gnu/include/stdio.h:libc6-dev-arm64-cross
+qemu-aarch64-static:qemu-user-static
+"
+dist="
+dpkg-buildpackage:dpkg-dev
+dh:debhelper
+fakeroot:fakeroot
+lintian:lintian
+rpmbuild:rpm
+checkmodule:checkpolicy
+semodule_package:semodule-utils
+/usr/share/selinux/devel/Makefile:selinux-policy-dev
+apparmor_parser:apparmor
 "
 # The virtual machine of test/e2e/qemu.t. Its kernel is not installed here:
 # test/guest/mkguest.py fetches the package and only takes it apart
 [ "$(uname -m)" != x86_64 ] ||
-	needs="$needs qemu-system-x86_64:qemu-system-x86"
+	check="$check qemu-system-x86_64:qemu-system-x86"
+
+needs=
+for group in "${@:-check}"; do
+	case $group in
+	check)	 needs="$needs $check" ;;
+	analyze) needs="$needs $analyze" ;;
+	musl)	 needs="$needs $musl" ;;
+	arm64)	 needs="$needs $arm64" ;;
+	dist)	 needs="$needs $dist" ;;
+	*)	 echo "$0: no such group: $group" >&2 ;;
+	esac
+done
 
 missing=
 for n in $needs; do
-	command -v "${n%%:*}" >/dev/null 2>&1 || missing="$missing ${n#*:}"
+	[ -e "${n%%:*}" ] || command -v "${n%%:*}" >/dev/null 2>&1 ||
+		missing="$missing ${n#*:}"
 done
 [ -n "$missing" ] || exit 0
 missing=$(printf '%s\n' $missing | sort -u | tr '\n' ' ')
