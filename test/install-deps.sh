@@ -3,10 +3,10 @@
 #
 # install-deps.sh [GROUP]... - what tests need besides a compiler
 #
-# Without a group, what "make check" needs; "analyze", "musl", "arm64" and
-# "dist" are for the targets of these names. Installs missing packages if this is Debian-like and we are root; otherwise
-# says what is missing. Never fails: a test without its tool skips or fails by
-# itself, with a better message.
+# Without a group, what "make check" needs; the other groups, which see below,
+# are for targets that are rarely made. Installs missing packages if this is
+# Debian-like and we are root; otherwise says what is missing. Never fails: a
+# test without its tool skips or fails by itself, with a better message.
 
 # command:package
 check="
@@ -82,8 +82,10 @@ done
 
 missing=
 for n in $needs; do
-	[ -e "${n%%:*}" ] || command -v "${n%%:*}" >/dev/null 2>&1 ||
-		missing="$missing ${n#*:}"
+	case $n in
+	/*)	[ -e "${n%%:*}" ] ;;
+	*)	command -v "${n%%:*}" >/dev/null 2>&1 ;;
+	esac || missing="$missing ${n#*:}"
 done
 [ -n "$missing" ] || exit 0
 missing=$(printf '%s\n' $missing | sort -u | tr '\n' ' ')
