@@ -10,7 +10,14 @@
 # make bench		throughput and latency; BENCH="--impl this=./pasta --impl
 #			that=PATH" compares with others
 # make docs		the manual as text and HTML, in build/; needs mandoc
-# make install		PREFIX, DESTDIR and the usual directory variables
+# make install		PREFIX, DESTDIR and the usual directory variables.
+#			SEPARATE=1: pasta is a file, not a link, as policies need
+#			that know programs by their file
+# make install-systemd	user units; not part of install
+# make install-apparmor	profiles, for /usr/bin and SEPARATE=1; likewise
+# make CC=musl-gcc check	the same with another C library
+# make analyze		all of the static analysis; a quick part is in check
+# make check-dist	packages, policies and units in contrib/
 #
 # One object per source. The normal objects lie beside the sources, those of
 # other variants in a directory of their own. Changed flags rebuild all, a
@@ -23,6 +30,11 @@ bindir		?= $(exec_prefix)/bin
 datarootdir	?= $(prefix)/share
 mandir		?= $(datarootdir)/man
 man1dir		?= $(mandir)/man1
+bashcompdir	?= $(datarootdir)/bash-completion/completions
+zshcompdir	?= $(datarootdir)/zsh/site-functions
+fishcompdir	?= $(datarootdir)/fish/vendor_completions.d
+systemduserdir	?= $(prefix)/lib/systemd/user
+apparmordir	?= /etc/apparmor.d
 INSTALL		?= install
 
 ifeq ($(origin CC),default)
@@ -107,7 +119,9 @@ E2E	:= $(sort $(wildcard test/e2e/*.t))
 Q	:= $(if $(V),,@)
 say	= $(if $(V),,@printf '  %-7s %s\n' $(1) '$(2)')
 
-all: $(BIN) $(LINK) $(QRAP)
+COMPLETIONS := $(addprefix $(BLD)completion/,passt.bash passt.zsh passt.fish)
+
+all: $(BIN) $(LINK) $(QRAP) $(COMPLETIONS)
 
 $(BIN): $(DAEMON)
 	$(call say,LD,$@)
@@ -119,6 +133,12 @@ $(LINK): $(BIN)
 $(QRAP): $(OUT)qrap.o $(LIB)
 	$(call say,LD,$@)
 	$(Q)$(CC) $(ALL_CFLAGS) $(PIE) $(ALL_LDFLAGS) -o $@ $^ $(LDLIBS)
+
+# From the table of options, also if we could not run what we build
+$(BLD)completion/passt.%: conf.c contrib/completion/generate.sh
+	$(call say,GEN,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)sh contrib/completion/generate.sh $* conf.c >$@
 
 static: passt.static
 
@@ -236,18 +256,43 @@ build/passt.html: passt.1
 # One binary chooses its instructions at start; the .avx2 names exist because
 # scripts and packages of this program's family know them
 AVX2	:= $(if $(filter x86_64%,$(TARGET)),passt.avx2 pasta.avx2)
+LINKS	:= $(if $(SEPARATE),,pasta) $(AVX2)
 
 install: all
 	$(INSTALL) -d '$(DESTDIR)$(bindir)'
 	$(INSTALL) -m 755 $(BIN) '$(DESTDIR)$(bindir)/passt'
-	for l in pasta $(AVX2); do \
+	for l in $(LINKS); do \
 		ln -sf passt '$(DESTDIR)$(bindir)'/$$l || exit 1; \
 	done
+	$(if $(SEPARATE),$(INSTALL) -m 755 $(BIN) '$(DESTDIR)$(bindir)/pasta')
 	$(INSTALL) -m 755 $(QRAP) '$(DESTDIR)$(bindir)/qrap'
 	$(INSTALL) -d '$(DESTDIR)$(man1dir)'
 	$(INSTALL) -m 644 passt.1 '$(DESTDIR)$(man1dir)/passt.1'
 	ln -sf passt.1 '$(DESTDIR)$(man1dir)/pasta.1'
 	$(INSTALL) -m 644 qrap.1 '$(DESTDIR)$(man1dir)/qrap.1'
+	$(INSTALL) -d '$(DESTDIR)$(bashcompdir)' '$(DESTDIR)$(zshcompdir)' \
+		'$(DESTDIR)$(fishcompdir)'
+	$(INSTALL) -m 644 $(BLD)completion/passt.bash \
+		'$(DESTDIR)$(bashcompdir)/passt'
+	ln -sf passt '$(DESTDIR)$(bashcompdir)/pasta'
+	$(INSTALL) -m 644 $(BLD)completion/passt.zsh \
+		'$(DESTDIR)$(zshcompdir)/_passt'
+	$(INSTALL) -m 644 $(BLD)completion/passt.fish \
+		'$(DESTDIR)$(fishcompdir)/passt.fish'
+	ln -sf passt.fish '$(DESTDIR)$(fishcompdir)/pasta.fish'
+
+install-systemd:
+	$(INSTALL) -d '$(DESTDIR)$(systemduserdir)'
+	sed 's|/usr/bin/|$(bindir)/|' contrib/systemd/passt@.service \
+		>'$(DESTDIR)$(systemduserdir)/passt@.service'
+
+install-apparmor:
+	$(INSTALL) -d '$(DESTDIR)$(apparmordir)/abstractions'
+	$(INSTALL) -m 644 contrib/apparmor/usr.bin.passt \
+		contrib/apparmor/usr.bin.pasta '$(DESTDIR)$(apparmordir)'
+	$(INSTALL) -m 644 contrib/apparmor/abstractions/passt \
+		contrib/apparmor/abstractions/pasta \
+		'$(DESTDIR)$(apparmordir)/abstractions'
 
 uninstall:
 	for f in passt pasta $(AVX2) qrap; do \
@@ -256,12 +301,18 @@ uninstall:
 	for f in passt pasta qrap; do \
 		rm -f '$(DESTDIR)$(man1dir)'/$$f.1; \
 	done
+	for f in '$(DESTDIR)$(bashcompdir)'/passt '$(DESTDIR)$(bashcompdir)'/pasta \
+		'$(DESTDIR)$(zshcompdir)'/_passt \
+		'$(DESTDIR)$(fishcompdir)'/passt.fish \
+		'$(DESTDIR)$(fishcompdir)'/pasta.fish; do \
+		rm -f "$$f"; \
+	done
 
 clean:
 	rm -rf build *.o *.d passt pasta qrap passt.static
 
 .PHONY: all static units deps check check-long check-unit soak bench docs
-.PHONY: install uninstall clean FORCE
+.PHONY: install install-systemd install-apparmor uninstall clean FORCE
 .SECONDARY:
 .DELETE_ON_ERROR:
 
