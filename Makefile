@@ -214,7 +214,7 @@ check: deps all units
 	UBSAN_OPTIONS="$${UBSAN_OPTIONS:-print_stacktrace=1}" \
 	prove -j $(TEST_JOBS) --timer \
 		--exec 'timeout -k 5 $(TEST_TIMEOUT)' \
-		test/layers.sh $(UNITBIN) $(E2E)
+		test/layers.sh test/analyze.sh $(UNITBIN) $(E2E)
 
 check-long: deps all
 	PASTA='$(CURDIR)/$(LINK)' PASST='$(CURDIR)/$(BIN)' CC='$(TOOL_CC)' \
@@ -229,6 +229,14 @@ check-unit: units all
 	ASAN_OPTIONS="$${ASAN_OPTIONS:-detect_leaks=0}" \
 	prove -j $(TEST_JOBS) --exec 'timeout -k 5 $(TEST_TIMEOUT)' \
 		test/layers.sh $(UNITBIN)
+
+analyze:
+	@sh test/install-deps.sh analyze
+	prove -v --exec 'timeout -k 5 1800 sh' test/analyze.sh :: full
+
+check-dist:
+	@sh test/install-deps.sh dist
+	DIST_FULL=1 prove -v --timer test/e2e/dist.t
 
 # What takes a machine without other work, or minutes
 soak: all
@@ -311,7 +319,8 @@ uninstall:
 clean:
 	rm -rf build *.o *.d passt pasta qrap passt.static
 
-.PHONY: all static units deps check check-long check-unit soak bench docs
+.PHONY: all static units deps check check-long check-unit check-dist analyze
+.PHONY: soak bench docs
 .PHONY: install install-systemd install-apparmor uninstall clean FORCE
 .SECONDARY:
 .DELETE_ON_ERROR:

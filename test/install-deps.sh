@@ -35,8 +35,6 @@ musl-gcc:musl-tools
 zsh:zsh
 fish:fish
 apparmor_parser:apparmor
-checkmodule:checkpolicy
-semodule_package:semodule-utils
 "
 analyze="
 gcc:gcc
