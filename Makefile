@@ -16,7 +16,14 @@
 # make bench		throughput and latency; BENCH="--impl this=./pasta --impl
 #			that=PATH" compares with others
 # make docs		the manual as text and HTML, in build/; needs mandoc
-# make install		PREFIX, DESTDIR and the usual directory variables
+# make install		PREFIX, DESTDIR and the usual directory variables.
+#			SEPARATE=1: pasta is a file, not a link, as policies need
+#			that know programs by their file
+# make install-systemd	user units; not part of install
+# make install-apparmor	profiles, for /usr/bin and SEPARATE=1; likewise
+# make CC=musl-gcc check	the same with another C library
+# make analyze		all of the static analysis; a quick part is in check
+# make check-dist	packages, policies and units in contrib/
 #
 # One object per source. The normal objects lie beside the sources, those of
 # other variants in a directory of their own. Changed flags rebuild all, a
@@ -29,6 +36,11 @@ bindir		?= $(exec_prefix)/bin
 datarootdir	?= $(prefix)/share
 mandir		?= $(datarootdir)/man
 man1dir		?= $(mandir)/man1
+bashcompdir	?= $(datarootdir)/bash-completion/completions
+zshcompdir	?= $(datarootdir)/zsh/site-functions
+fishcompdir	?= $(datarootdir)/fish/vendor_completions.d
+systemduserdir	?= $(prefix)/lib/systemd/user
+apparmordir	?= /etc/apparmor.d
 INSTALL		?= install
 
 ifeq ($(origin CC),default)
@@ -41,9 +53,23 @@ VERSION		:= $(shell git describe --always --dirty 2>/dev/null || \
 WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
 	-Wpointer-arith -Wcast-qual -Wvla -Wformat=2 -Wimplicit-fallthrough
 
-# Only what the compiler knows without a warning
-ccopt = $(shell $(CC) -Werror $(1) -c -x c /dev/null -o /dev/null \
-		>/dev/null 2>&1 && echo $(1))
+# taken: its argument, if the compiler takes all of it without a warning
+# known: the words of it that the compiler knows, mostly found with one question
+taken	= $(shell $(CC) -Werror $(1) -c -x c /dev/null -o /dev/null \
+		>/dev/null 2>&1 && echo '$(1)')
+known	= $(or $(call taken,$(1)),\
+	       $(strip $(foreach o,$(1),$(call taken,$(o)))))
+
+# musl-gcc searches the directories of musl only, and Debian's has no headers of
+# the kernel in them. Those of the other C library's neighbours are the same
+UAPI_FROM ?= /usr/include
+UAPI	:= $(shell printf '\043include <linux/if_tun.h>' | $(CC) -E -x c - \
+	     >/dev/null 2>&1 || echo build/uapi)
+ifneq ($(UAPI),)
+$(shell mkdir -p $(UAPI) && cd $(UAPI) && ln -sfn $(UAPI_FROM)/linux \
+	$(UAPI_FROM)/asm-generic $(firstword $(wildcard \
+	$(UAPI_FROM)/$(TARGET)/asm $(UAPI_FROM)/asm)) . )
+endif
 
 ifeq ($(FUZZER),1)
 # For "make fuzz", which sets this and CC
@@ -75,15 +101,26 @@ OUT	:=
 BIN	:= passt
 LINK	:= pasta
 QRAP	:= qrap
-HARDEN	:= -O2 -g -fPIE -fstack-protector-strong -U_FORTIFY_SOURCE \
-	   -D_FORTIFY_SOURCE=2 $(call ccopt,-fstack-clash-protection)
-LDHARDEN := -pthread -Wl,-z,relro,-z,now
+# The C library says so where it, or the compiler, knows nothing above 2. It is
+# not for us to say where the user does
+FORTIFY	:= $(if $(findstring _FORTIFY_SOURCE,$(CPPFLAGS) $(CFLAGS)),,\
+	   -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=$(shell printf \
+	   '\043include <stdio.h>' | $(CC) -O2 -Werror -U_FORTIFY_SOURCE \
+	   -D_FORTIFY_SOURCE=3 -E -x c - >/dev/null 2>&1 && echo 3 || echo 2))
+# clang before 16 wants to be told that we know of its doubts
+ZEROED	:= -ftrivial-auto-var-init=zero
+ZEROED	:= $(or $(call taken,$(ZEROED)),$(call taken,$(ZEROED) -enable-$(strip \
+	   )trivial-auto-var-init-zero-knowing-it-will-be-removed-from-clang))
+HARDEN	:= -O2 -g $(FORTIFY) $(ZEROED) $(call known,-fPIE -grecord-gcc-switches \
+	   -fstack-protector-strong -fstack-clash-protection \
+	   -fcf-protection=full -mbranch-protection=standard)
+LDHARDEN := -pthread -Wl,-z,relro,-z,now,-z,noexecstack
 PIE	:= -pie
 endif
 
 # CFLAGS and LDFLAGS are the user's, and come last
-override ALL_CFLAGS := -std=c11 -D_GNU_SOURCE $(WARN) $(HARDEN) $(CPPFLAGS) \
-		       $(CFLAGS)
+override ALL_CFLAGS := -std=c11 -D_GNU_SOURCE $(WARN) $(HARDEN) \
+		       $(UAPI:%=-isystem %) $(CPPFLAGS) $(CFLAGS)
 override ALL_LDFLAGS := $(LDHARDEN) $(LDFLAGS)
 
 SRCS	:= $(sort $(wildcard *.c))
@@ -110,7 +147,9 @@ E2E	:= $(sort $(wildcard test/e2e/*.t))
 Q	:= $(if $(V),,@)
 say	= $(if $(V),,@printf '  %-7s %s\n' $(1) '$(2)')
 
-all: $(BIN) $(LINK) $(QRAP)
+COMPLETIONS := $(addprefix $(BLD)completion/,passt.bash passt.zsh passt.fish)
+
+all: $(BIN) $(LINK) $(QRAP) $(COMPLETIONS)
 
 $(BIN): $(DAEMON)
 	$(call say,LD,$@)
@@ -122,6 +161,12 @@ $(LINK): $(BIN)
 $(QRAP): $(OUT)qrap.o $(LIB)
 	$(call say,LD,$@)
 	$(Q)$(CC) $(ALL_CFLAGS) $(PIE) $(ALL_LDFLAGS) -o $@ $^ $(LDLIBS)
+
+# From the table of options, also if we could not run what we build
+$(BLD)completion/passt.%: conf.c contrib/completion/generate.sh
+	$(call say,GEN,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)sh contrib/completion/generate.sh $* conf.c >$@
 
 static: passt.static
 
@@ -259,6 +304,8 @@ fuzz-merge: fuzz-build
 		echo "$$f: $$(ls test/fuzz/corpus/$$f | wc -l) files," \
 			"$$(cat test/fuzz/corpus/$$f/* | wc -c) bytes"; \
 	done
+# What tests compile for themselves is not what is tested
+TOOL_CC	:= $(if $(UAPI),cc,$(CC))
 
 # Two more than processors: many tests mostly wait
 TEST_JOBS	?= $(shell echo $$(($$(nproc) + 2)))
@@ -272,15 +319,16 @@ deps:
 check: deps all units replays
 	PASTA='$(CURDIR)/$(LINK)' PASST='$(CURDIR)/$(BIN)' \
 	QRAP='$(CURDIR)/$(QRAP)' \
-	OBJDIR='$(CURDIR)/$(OUT)' CC='$(CC)' DEBUG='$(DEBUG)' $(SHORTER) \
+	OBJDIR='$(CURDIR)/$(OUT)' CC='$(TOOL_CC)' BUILD_CC='$(CC)' \
+	DEBUG='$(DEBUG)' $(SHORTER) \
 	ASAN_OPTIONS="$${ASAN_OPTIONS:-detect_leaks=0}" \
 	UBSAN_OPTIONS="$${UBSAN_OPTIONS:-print_stacktrace=1}" \
 	prove -j $(TEST_JOBS) --timer \
 		--exec 'timeout -k 5 $(TEST_TIMEOUT)' \
-		test/layers.sh $(UNITBIN) $(REPLAYS) $(E2E)
+		test/layers.sh test/analyze.sh $(UNITBIN) $(REPLAYS) $(E2E)
 
 check-long: deps all
-	PASTA='$(CURDIR)/$(LINK)' PASST='$(CURDIR)/$(BIN)' CC='$(CC)' \
+	PASTA='$(CURDIR)/$(LINK)' PASST='$(CURDIR)/$(BIN)' CC='$(TOOL_CC)' \
 	E2E_LONG=1 E2E_BYTES=$$((9 << 30)) \
 	ASAN_OPTIONS="$${ASAN_OPTIONS:-detect_leaks=0}" \
 	prove -v --exec 'timeout -k 5 1800' test/e2e/tcp_loss.t \
@@ -288,10 +336,18 @@ check-long: deps all
 
 # Only the fast part, without namespaces
 check-unit: units replays all
-	OBJDIR='$(CURDIR)/$(OUT)' CC='$(CC)' \
+	OBJDIR='$(CURDIR)/$(OUT)' CC='$(TOOL_CC)' \
 	ASAN_OPTIONS="$${ASAN_OPTIONS:-detect_leaks=0}" \
 	prove -j $(TEST_JOBS) --exec 'timeout -k 5 $(TEST_TIMEOUT)' \
 		test/layers.sh $(UNITBIN) $(REPLAYS)
+
+analyze:
+	@sh test/install-deps.sh analyze
+	prove -v --exec 'timeout -k 5 1800 sh' test/analyze.sh :: full
+
+check-dist:
+	@sh test/install-deps.sh dist
+	DIST_FULL=1 prove -v --timer test/e2e/dist.t
 
 # What takes a machine without other work, or minutes
 soak: all
@@ -321,18 +377,43 @@ build/passt.html: passt.1
 # One binary chooses its instructions at start; the .avx2 names exist because
 # scripts and packages of this program's family know them
 AVX2	:= $(if $(filter x86_64%,$(TARGET)),passt.avx2 pasta.avx2)
+LINKS	:= $(if $(SEPARATE),,pasta) $(AVX2)
 
 install: all
 	$(INSTALL) -d '$(DESTDIR)$(bindir)'
 	$(INSTALL) -m 755 $(BIN) '$(DESTDIR)$(bindir)/passt'
-	for l in pasta $(AVX2); do \
+	for l in $(LINKS); do \
 		ln -sf passt '$(DESTDIR)$(bindir)'/$$l || exit 1; \
 	done
+	$(if $(SEPARATE),$(INSTALL) -m 755 $(BIN) '$(DESTDIR)$(bindir)/pasta')
 	$(INSTALL) -m 755 $(QRAP) '$(DESTDIR)$(bindir)/qrap'
 	$(INSTALL) -d '$(DESTDIR)$(man1dir)'
 	$(INSTALL) -m 644 passt.1 '$(DESTDIR)$(man1dir)/passt.1'
 	ln -sf passt.1 '$(DESTDIR)$(man1dir)/pasta.1'
 	$(INSTALL) -m 644 qrap.1 '$(DESTDIR)$(man1dir)/qrap.1'
+	$(INSTALL) -d '$(DESTDIR)$(bashcompdir)' '$(DESTDIR)$(zshcompdir)' \
+		'$(DESTDIR)$(fishcompdir)'
+	$(INSTALL) -m 644 $(BLD)completion/passt.bash \
+		'$(DESTDIR)$(bashcompdir)/passt'
+	ln -sf passt '$(DESTDIR)$(bashcompdir)/pasta'
+	$(INSTALL) -m 644 $(BLD)completion/passt.zsh \
+		'$(DESTDIR)$(zshcompdir)/_passt'
+	$(INSTALL) -m 644 $(BLD)completion/passt.fish \
+		'$(DESTDIR)$(fishcompdir)/passt.fish'
+	ln -sf passt.fish '$(DESTDIR)$(fishcompdir)/pasta.fish'
+
+install-systemd:
+	$(INSTALL) -d '$(DESTDIR)$(systemduserdir)'
+	sed 's|/usr/bin/|$(bindir)/|' contrib/systemd/passt@.service \
+		>'$(DESTDIR)$(systemduserdir)/passt@.service'
+
+install-apparmor:
+	$(INSTALL) -d '$(DESTDIR)$(apparmordir)/abstractions'
+	$(INSTALL) -m 644 contrib/apparmor/usr.bin.passt \
+		contrib/apparmor/usr.bin.pasta '$(DESTDIR)$(apparmordir)'
+	$(INSTALL) -m 644 contrib/apparmor/abstractions/passt \
+		contrib/apparmor/abstractions/pasta \
+		'$(DESTDIR)$(apparmordir)/abstractions'
 
 uninstall:
 	for f in passt pasta $(AVX2) qrap; do \
@@ -341,12 +422,19 @@ uninstall:
 	for f in passt pasta qrap; do \
 		rm -f '$(DESTDIR)$(man1dir)'/$$f.1; \
 	done
+	for f in '$(DESTDIR)$(bashcompdir)'/passt '$(DESTDIR)$(bashcompdir)'/pasta \
+		'$(DESTDIR)$(zshcompdir)'/_passt \
+		'$(DESTDIR)$(fishcompdir)'/passt.fish \
+		'$(DESTDIR)$(fishcompdir)'/pasta.fish; do \
+		rm -f "$$f"; \
+	done
 
 clean:
 	rm -rf build *.o *.d passt pasta qrap passt.static
 
-.PHONY: all static units deps check check-long check-unit soak bench docs
-.PHONY: coverage install uninstall clean replays fuzz fuzz-build fuzz-merge FORCE
+.PHONY: all static units deps check check-long check-unit check-dist analyze
+.PHONY: soak bench docs coverage replays fuzz fuzz-build fuzz-merge
+.PHONY: install install-systemd install-apparmor uninstall clean FORCE
 .SECONDARY:
 .DELETE_ON_ERROR:
 

@@ -5,8 +5,8 @@
  * A row of options[] is all there is to an option: its names, its argument,
  * the modes it belongs to, the function that takes the argument and where the
  * result goes, and its line of help. getopt_long()'s own arrays are made from
- * the rows, so unknown options are reported in the C library's words, which
- * callers match on.
+ * the rows; unknown options are reported in the words of glibc, which callers
+ * match on, whatever C library this is.
  *
  * The line is walked three times. First for an option that is a mode of its own.
  * Port specifications are late: they can be judged only when the address families
@@ -312,6 +312,44 @@ static void check_mode(const struct conf *c, const struct option_row *row)
 		    mode_name(c->mode));
 }
 
+/* @word begins with no option's name, or with several */
+static void complain_name(const char *word)
+{
+	size_t len = strcspn(word, "="), i, n = 0;
+
+	for (i = 0; len > 2 && i < OPTIONS; i++)
+		n += !strncmp(options[i].name, word + 2, len - 2);
+	fprintf(stderr, n ? "option '%s' is ambiguous; possibilities:" :
+			"unrecognized option '%s'", word);
+	for (i = 0; n && i < OPTIONS; i++)
+		if (!strncmp(options[i].name, word + 2, len - 2))
+			fprintf(stderr, " '--%s'", options[i].name);
+	fputc('\n', stderr);
+}
+
+/* What is wrong, where getopt_long() gave @val instead of an option */
+static void complain(char **argv, int val)
+{
+	const struct option_row *row = optopt ? row_of(optopt) : NULL;
+	const char *what = "";
+
+	if (val == ':')
+		what = "requires an argument";
+	else if (row)
+		what = "doesn't allow an argument";
+
+	fprintf(stderr, "%s: ", argv[0]);
+	if (optopt && optopt < FIRST_VAL && val == ':') {
+		fprintf(stderr, "option %s -- '%c'\n", what, optopt);
+	} else if (optopt && optopt < FIRST_VAL) {
+		fprintf(stderr, "invalid option -- '%c'\n", optopt);
+	} else if (row) {
+		fprintf(stderr, "option '--%s' %s\n", row->name, what);
+	} else {
+		complain_name(argv[optind - 1]);
+	}
+}
+
 enum walk { WALK_MODE, WALK_EARLY, WALK_LATE };
 
 /* The mode is what an option says, else what we are called as */
@@ -325,12 +363,13 @@ static void look_for_mode(struct conf *c, const struct option_row *row)
 static void walk(struct conf *c, int argc, char **argv, enum walk which)
 {
 	struct option longs[OPTIONS + 1] = { 0 };
-	char letters[2 * OPTIONS + 2], *p = letters;
+	char letters[2 * OPTIONS + 3], *p = letters;
 	const struct option_row *row;
 	size_t i;
 	int val;
 
 	*p++ = '+';			/* stop at COMMAND: its options are its own */
+	*p++ = ':';			/* we complain */
 	for (i = 0; i < OPTIONS; i++) {
 		row = &options[i];
 		longs[i].name = row->name;
@@ -345,14 +384,14 @@ static void walk(struct conf *c, int argc, char **argv, enum walk which)
 	*p = '\0';
 
 	optind = 0;			/* start afresh, also in a second walk */
-	opterr = which != WALK_MODE;	/* all errors are told of once */
 	while ((val = getopt_long(argc, argv, letters, longs, NULL)) != -1) {
-		row = row_of(val);
+		row = val == '?' || val == ':' ? NULL : row_of(val);
 		if (which == WALK_MODE) {
 			look_for_mode(c, row);
 			continue;
 		}
 		if (!row) {
+			complain(argv, val);
 			usage(c, stderr);
 			exit(EXIT_FAILURE);
 		}

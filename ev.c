@@ -130,7 +130,7 @@ static int wait_awake(struct epoll_event *e, int max, int ms)
 
 int ev_wait(struct ev_event *ev, int max, int ms)
 {
-	struct epoll_event e[EV_BATCH];
+	struct epoll_event e[EV_BATCH] not_cleared;
 	int i, n;
 
 	max = MIN(max, EV_BATCH);

@@ -179,7 +179,7 @@ static void adapt(int got)
 
 void input_ready(union ev_ref ref, uint32_t mask)
 {
-	struct tap_frame frame[TAP_BATCH];
+	struct tap_frame frame[TAP_BATCH] not_cleared;
 	unsigned first = 0, n = 0;
 	int got, i;
 

@@ -388,7 +388,7 @@ static void report_refused(void)
 
 static void turn(void)
 {
-	struct ev_event ev[EVENTS_MAX];
+	struct ev_event ev[EVENTS_MAX] not_cleared;
 	struct timer *t;
 	unsigned later, expired = 0;
 	bool busy;

@@ -62,6 +62,7 @@
 #define CHILD_STACK	(128 * 1024)
 #define ROUTES_MAX	4096
 #define ADDRS_MAX	128
+#define NODENAME_MAX	64	/* the kernel's; HOST_NAME_MAX may be POSIX's */
 #define AWAIT_MAX	5000	/* times 0.2 ms */
 #define TXQLEN		16384	/* more than any window of ours, in frames */
 #define LO_INDEX	1	/* in every network namespace */
@@ -87,7 +88,7 @@ static struct {
  * container ourselves, is left out silently */
 static void child_prepare(const struct conf *c)
 {
-	char name[HOST_NAME_MAX + 1], old[HOST_NAME_MAX + 1];
+	char name[NODENAME_MAX + 1], old[NODENAME_MAX + 1];
 
 	/* Mounts of ours must not show up outside, those outside may here */
 	(void)mount("", "/", "", MS_SLAVE | MS_REC, NULL);

@@ -262,7 +262,7 @@ bool tcp_in_take(union flow *f, struct pkt *p)
 bool tcp_in_drain(union flow *f)
 {
 	struct tcp_flow *t = &f->tcp;
-	struct iovec iov[64];
+	struct iovec iov[64] not_cleared;
 
 	while (t->hold.len) {
 		struct msghdr msg = {

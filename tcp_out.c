@@ -399,7 +399,7 @@ static enum tcp_verdict send_range(union flow *f, uint32_t seq, uint32_t limit,
 {
 	struct tcp_flow *t = &f->tcp;
 	uint32_t chunk = chunk_size(f), at = 0;
-	struct tap_slot slot[TAP_BATCH];
+	struct tap_slot slot[TAP_BATCH] not_cleared;
 	bool fin = false;
 	int n, used = 0, done, i;
 	uint16_t win;

@@ -834,7 +834,7 @@ static void go_on(union ev_ref ref)
 
 void udp_room(void)
 {
-	union ev_ref was[WAITING_MAX];
+	union ev_ref was[WAITING_MAX] not_cleared;
 	unsigned n = udp.nwaiting, i;
 
 	/* Read here and now: the room may be gone by the time of an event.

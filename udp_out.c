@@ -327,11 +327,11 @@ static void tx_refused(const struct tx *t, unsigned i, int e)
 		.src = gs->peer, .dst = gs->ours,
 		.sport = gs->peer_port, .dport = gs->ours_port,
 	};
-	size_t len = 0, k;
+	size_t len = 0, k, n = (size_t)m->msg_iovlen;	/* musl: an int */
 
 	if (udp_is_spliced(t->f))
 		return;
-	for (k = 0; k < m->msg_iovlen; k++)
+	for (k = 0; k < n; k++)
 		len += m->msg_iov[k].iov_len;
 	cur_init(&p.data, m->msg_iov, len);
 	udp_refused(&p, e);

@@ -1,15 +1,15 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-# install-deps.sh [fuzz] - what "make check" (or "make fuzz") needs besides a
-# compiler
+# install-deps.sh [GROUP]... - what tests need besides a compiler
 #
-# Installs missing packages if this is Debian-like and we are root; otherwise
-# says what is missing. Never fails: a test without its tool skips or fails by
-# itself, with a better message.
+# Without a group, what "make check" needs; the other groups, which see below,
+# are for targets that are rarely made. Installs missing packages if this is
+# Debian-like and we are root; otherwise says what is missing. Never fails: a
+# test without its tool skips or fails by itself, with a better message.
 
 # command:package
-needs="
+check="
 prove:perl
 nm:binutils
 ip:iproute2
@@ -29,18 +29,66 @@ rdisc6:ndisc6
 mandoc:mandoc
 busybox:busybox-static
 strace:strace
+readelf:binutils
+cppcheck:cppcheck
+musl-gcc:musl-tools
+zsh:zsh
+fish:fish
+apparmor_parser:apparmor
+"
+analyze="
+gcc:gcc
+clang:clang
+clang-tidy:clang-tidy
+cppcheck:cppcheck
+"
+fuzz="
+clang:clang
+/usr/share/doc/libclang-rt-dev:libclang-rt-dev
+"
+musl="
+musl-gcc:musl-tools
+"
+arm64="
+aarch64-linux-gnu-gcc:gcc-aarch64-linux-gnu
+/usr/aarch64-linux-gnu/include/stdio.h:libc6-dev-arm64-cross
+qemu-aarch64-static:qemu-user-static
+"
+dist="
+dpkg-buildpackage:dpkg-dev
+dh:debhelper
+fakeroot:fakeroot
+lintian:lintian
+rpmbuild:rpm
+checkmodule:checkpolicy
+semodule_package:semodule-utils
+/usr/share/selinux/devel/Makefile:selinux-policy-dev
+apparmor_parser:apparmor
 "
 # The virtual machine of test/e2e/qemu.t. Its kernel is not installed here:
 # test/guest/mkguest.py fetches the package and only takes it apart
 [ "$(uname -m)" != x86_64 ] ||
-	needs="$needs qemu-system-x86_64:qemu-system-x86"
+	check="$check qemu-system-x86_64:qemu-system-x86"
 
-# The latter has libFuzzer
-[ "${1-}" != fuzz ] || needs="$needs clang:clang clang:libclang-rt-dev"
+needs=
+for group in "${@:-check}"; do
+	case $group in
+	check)	 needs="$needs $check" ;;
+	analyze) needs="$needs $analyze" ;;
+	musl)	 needs="$needs $musl" ;;
+	arm64)	 needs="$needs $arm64" ;;
+	dist)	 needs="$needs $dist" ;;
+	fuzz)	 needs="$needs $fuzz" ;;
+	*)	 echo "$0: no such group: $group" >&2 ;;
+	esac
+done
 
 missing=
 for n in $needs; do
-	command -v "${n%%:*}" >/dev/null 2>&1 || missing="$missing ${n#*:}"
+	case $n in
+	/*)	[ -e "${n%%:*}" ] ;;
+	*)	command -v "${n%%:*}" >/dev/null 2>&1 ;;
+	esac || missing="$missing ${n#*:}"
 done
 [ -n "$missing" ] || exit 0
 missing=$(printf '%s\n' $missing | sort -u | tr '\n' ' ')

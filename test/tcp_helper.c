@@ -99,7 +99,7 @@ ssize_t __wrap_sendmsg(int fd, const struct msghdr *m, int flags)
 		return -1;
 	}
 	state.send_times--;
-	for (i = 0; i < m->msg_iovlen && left; i++) {
+	for (i = 0; i < (size_t)m->msg_iovlen && left; i++) {
 		iov[i] = m->msg_iov[i];
 		if (iov[i].iov_len > left)
 			iov[i].iov_len = left;

@@ -529,7 +529,7 @@ def libvirt_errors():
             r = call(PASST, "--one-off", "--socket", tmp("fail"), "--pid",
                      tmp("fail.pid"), "--log-file", log, *opts,
                      inside=as_libvirt)
-            ok(r.returncode == 1 and all(w in read(log)
+            ok(r.returncode == 1 and all(w in same_words(read(log))
                                          for w in words.split()),
                f"libvirt: {what}: status 1, and the log file says why",
                f"{r.returncode} {read(log)} {r.out}")

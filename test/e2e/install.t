@@ -34,11 +34,18 @@ def files(dest):
             for d, _, names in os.walk(dest) for f in names}
 
 
-def installed(dest, bindir, mandir):
+def installed(dest, bindir, mandir, share, separate):
     have = files(dest)
-    for f, mode in ((f"{bindir}/passt", 0o755), (f"{bindir}/pasta", None),
+    bash, zsh, fish = (f"{share}/{d}" for d in (
+        "bash-completion/completions", "zsh/site-functions",
+        "fish/vendor_completions.d"))
+    for f, mode in ((f"{bindir}/passt", 0o755),
+                    (f"{bindir}/pasta", 0o755 if separate else None),
                     (f"{mandir}/man1/passt.1", 0o644),
-                    (f"{mandir}/man1/pasta.1", None)):
+                    (f"{mandir}/man1/pasta.1", None),
+                    (f"{bash}/passt", 0o644), (f"{bash}/pasta", None),
+                    (f"{zsh}/_passt", 0o644), (f"{fish}/passt.fish", 0o644),
+                    (f"{fish}/pasta.fish", None)):
         path = os.path.join(dest, f)
         if not ok(f in have, f"{f} is there", sorted(have)):
             continue
@@ -50,26 +57,30 @@ def installed(dest, bindir, mandir):
         if os.path.islink(path):
             ok("/" not in os.readlink(path) and os.path.exists(path),
                f"{f} leads to a file beside it", os.readlink(path))
-        if not f.startswith((f"{bindir}/", f"{mandir}/man1/")):
+        if not f.startswith((f"{bindir}/", f"{mandir}/man1/", f"{bash}/",
+                             f"{zsh}/", f"{fish}/")):
             ok(False, f"{f} is in its place")
     for name in "passt", "pasta":
         r = run(os.path.join(dest, bindir, name), "--version", check=False)
         ok(r.stdout.startswith(name + " "), f"{name} runs from there",
            r.stdout + r.stderr)
+    ok(os.path.islink(os.path.join(dest, bindir, "pasta")) != separate,
+       "pasta is a link, or a file of its own")
     page = read(os.path.join(dest, mandir, "man1/pasta.1"))
     ok(page and page == read(os.path.join(ROOT, "passt.1")),
        "the manual is found under both names")
 
 
-for words, bindir, mandir in (
-        ((), "usr/local/bin", "usr/local/share/man"),
-        (("PREFIX=/usr",), "usr/bin", "usr/share/man"),
+for words, bindir, mandir, share in (
+        ((), "usr/local/bin", "usr/local/share/man", "usr/local/share"),
+        (("PREFIX=/usr", "SEPARATE=1"), "usr/bin", "usr/share/man",
+         "usr/share"),
         (("prefix=/opt/x y", "bindir=/opt/b", "mandir=/opt/m"), "opt/b",
-         "opt/m")):
+         "opt/m", "opt/x y/share")):
     with case(f"install {words}"), tempfile.TemporaryDirectory() as dest:
         for _ in "once", "over it":
             if make("install", dest, *words):
-                installed(dest, bindir, mandir)
+                installed(dest, bindir, mandir, share, "SEPARATE=1" in words)
         # Of somebody else
         for d in bindir, f"{mandir}/man1":
             with open(os.path.join(dest, d, "other"), "w"):

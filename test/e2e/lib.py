@@ -107,9 +107,19 @@ def start(argv, env=None, **kw):
     return subprocess.Popen(argv, env=_environ(env), **kw)
 
 
+def same_words(text):
+    """Of errors: glibc's where a program with musl said the same."""
+    for musl, glibc in (
+            ("Address in use", "Address already in use"),
+            ("Address not available", "Cannot assign requested address")):
+        text = text.replace(musl, glibc)
+    return text
+
+
 def run(*argv, check=True, timeout=30, **kw):
     r = subprocess.run(argv, capture_output=True, text=True, timeout=timeout,
                        env=_environ(), **kw)
+    r.stderr = same_words(r.stderr)
     if check and r.returncode:
         raise RuntimeError(f"{' '.join(argv)}: {r.stdout}{r.stderr}")
     return r
@@ -508,7 +518,7 @@ class Pasta:
     def text(self):
         """What it said so far."""
         self.log.flush()
-        return read(self.log.name)
+        return same_words(read(self.log.name))
 
     def stop(self):
         kids = children(self.pid)

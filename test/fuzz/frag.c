@@ -136,6 +136,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	fake_reset();
 	tap_attach(&fake_tap_ops);
+	timer_reset();
 	clock_set(now);
 	frag_init();
 	while (!in_done(&in)) {

@@ -46,6 +46,7 @@
 #include "siphash.h"
 #include "sock.h"
 #include "tcp.h"
+#include "tcp_accept.h"
 #include "tcp_ooo.h"
 #include "tcp_sack.h"
 #include "udp.h"
@@ -118,6 +119,8 @@ static void (*const on_timer[TM_KINDS])(struct timer *t) = {
 	[TM_RA]		= ndp_timer,
 	[TM_MCAST]	= mcast_timer,
 	[TM_IGMP]	= igmp_timer,
+	[TM_FRAG]	= frag_timer,
+	[TM_LISTEN]	= listen_timer,
 };
 
 static void run(enum flow_list which)
@@ -757,7 +760,10 @@ static void configure(struct in *in)
 			n->outbound = A(f ? "2001:db8:5::7" : "198.51.100.7");
 	}
 	listeners();
-	me.features = (struct sock_features){ how & 64, how & 128, how & 128 };
+	me.features = (struct sock_features){
+		.tcp_peek_off = how & 64, .udp_gso = how & 128,
+		.udp_gro = how & 128, .link_mtu = { 1500, 1500 },
+	};
 	me.iss = caps & 128 ? 0xffffff00U : 0x10000000U;
 	fake_reset();
 	tap_attach(&fake_tap_ops);

@@ -5,7 +5,7 @@
  *
  * Input: which file, and what the user asked for; then its text.
  *
- * link: -Wl,--wrap=pread,--wrap=warn,--wrap=info
+ * link: -Wl,--wrap=pread,--wrap=__pread_chk,--wrap=warn,--wrap=info
  */
 #include "fuzz.h"
 
@@ -24,6 +24,7 @@ static size_t piece;
 
 ssize_t __real_pread(int fd, void *buf, size_t n, off_t at);
 ssize_t __wrap_pread(int fd, void *buf, size_t n, off_t at);
+ssize_t __wrap___pread_chk(int fd, void *buf, size_t n, off_t at, size_t size);
 void __wrap_warn(const char *fmt, ...);
 void __wrap_info(const char *fmt, ...);
 
@@ -39,6 +40,13 @@ ssize_t __wrap_pread(int fd, void *buf, size_t n, off_t at)
 		n = MIN(n, piece);
 	memcpy(buf, file.p + at, n);
 	return (ssize_t)n;
+}
+
+/* What FORTIFY makes of it */
+ssize_t __wrap___pread_chk(int fd, void *buf, size_t n, off_t at, size_t size)
+{
+	FUZZ_CHECK(n <= size);
+	return __wrap_pread(fd, buf, n, at);
 }
 
 void __wrap_warn(const char *fmt, ...)
