@@ -35,12 +35,12 @@ def arp(target):
                              socket.inet_aton(target))
 
 
-def syn(sport, dport):
-    """TCP to the remote; nobody checks the sums of what a guest sends."""
+def tcp(sport, dport, flags=2, seq=1, ack=0):
+    """To the remote; nobody checks the sums of what a guest sends."""
     ip = struct.pack("!BBHHHBBH4s4s", 0x45, 0, 40, 0, 0, 64, 6, 0,
                      socket.inet_aton(HOST[4]), socket.inet_aton(REMOTE[4]))
     return MAC + MAC + b"\x08\0" + ip + struct.pack(
-        "!HHIIBBHHH", sport, dport, 1, 0, 0x50, 2, 65535, 0, 0)
+        "!HHIIBBHHH", sport, dport, seq, ack, 0x50, flags, 65535, 0, 0)
 
 
 class Client:
@@ -71,6 +71,24 @@ class Client:
                     return len(f) == 60
         except OSError:
             return False
+
+    def opens(self, sport, dport):
+        """A whole connection: one that nobody has agreed to would have to make
+        way for others. False if there is no answer."""
+        self.s.sendall(frame(tcp(sport, dport)))
+        self.s.settimeout(0.5)
+        try:
+            while f := self.recv():
+                if f[12:14] == b"\x08\0" and f[23] == 6 and f[47] == 0x12 and \
+                        f[36:38] == struct.pack("!H", sport):
+                    self.s.sendall(frame(tcp(sport, dport, 16, 2, 1 +
+                                             struct.unpack("!I", f[38:42])[0])))
+                    return True
+        except TimeoutError:
+            pass
+        finally:
+            self.s.settimeout(5)
+        return False
 
     def gone(self):
         """Closed by the other end (what is still there is thrown away)."""
@@ -449,7 +467,8 @@ def reconnects():
             s.connect(path)
             with Client(s) as c:
                 for k in range(100):
-                    c.s.sendall(frame(syn(1000 + 100 * i + k, port)))
+                    if not c.opens(1000 + 100 * i + k, port):
+                        break
                 ok(c.served(11), f"out of descriptors: served, {i}")
                 refuses(pid)
             # The descriptor that it leaves behind is for the next guest: not
