@@ -520,7 +520,7 @@ static bool handle(void)
 	bool ack = m->h.flags & NEED_REPLY;
 	enum verdict v;
 
-	if (!check_payload(row, m))
+	if (!row || !check_payload(row, m))
 		return false;
 	v = row->take(m);
 	trace("vhost-user: %s: %u", row->name, v);

@@ -39,13 +39,13 @@ version() {
 
 run_gcc() {
 	printf '%s\n' "$@" | xargs -P "$jobs" -n 1 sh -c 'gcc -std=c11 \
-		-D_GNU_SOURCE -O1 -fanalyzer -fdiagnostics-plain-output -c \
+		-D_GNU_SOURCE -Ibuild/gen -O1 -fanalyzer -fdiagnostics-plain-output -c \
 		-o /dev/null "$0" 2>&1'
 }
 
 run_tidy() {
 	printf '%s\n' "$@" | xargs -P "$jobs" -n 1 sh -c 'clang-tidy --quiet \
-		"$0" -- -std=c11 -D_GNU_SOURCE 2>/dev/null' | sed "s|^$top/||"
+		"$0" -- -std=c11 -D_GNU_SOURCE -Ibuild/gen 2>/dev/null' | sed "s|^$top/||"
 }
 
 # complaints TOOL - Of its output, without what is accepted; accepted lines that

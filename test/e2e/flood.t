@@ -317,8 +317,9 @@ class Container(Pasta):
     kind = "pasta"
 
     def __init__(self, env=None):
-        super().__init__(topo, ("--config-net", "-f", "-T", "none", "-U",
-                                "none", *OPTS), ("sleep", "infinity"), env)
+        super().__init__(topo, ("--config-net", "-f", "--listen-always", "-T",
+                                "none", "-U", "none", *OPTS),
+                         ("sleep", "infinity"), env)
 
 
 class Machine(PumpGuest):

@@ -180,8 +180,8 @@ class Container(Pasta):
     kind = "pasta"
 
     def __init__(self, env=None):
-        super().__init__(topo, ("--config-net", "-f", "-q", "-t", f"{IN}",
-                                "-u", f"{IN}", "-T", "none", "-U", "none"),
+        super().__init__(topo, ("--config-net", "-f", "-q", "--listen-always",
+                                "-t", f"{IN}", "-u", f"{IN}", "-T", "none", "-U", "none"),
                          ("sleep", "infinity"), env)
 
 
