@@ -10,7 +10,8 @@
  * Connections to which one end has agreed already stand in a second line.
  *
  * Nobody is told: a guest whose connection goes tries again, as if a SYN was
- * lost, and a client sees a reset. Datagrams and pings simply make a new flow.
+ * lost, or is reset if it goes on; a client sees a reset. Datagrams and pings
+ * simply make a new flow.
  */
 #include "half.h"
 
@@ -38,7 +39,7 @@ static bool is_used(const union flow *f)
 	const uint8_t *seen = f->udp.seen;
 
 	return seen[0] && seen[1] && (seen[0] > 2 || seen[1] > 2) &&
-	       (uint32_t)(clock_now() / MSEC) - f->udp.used < SILENT;
+	       clock_ms() - f->udp.used < SILENT;
 }
 
 static void end(union flow *f)

@@ -145,15 +145,10 @@ void udp_init(void)
 
 /* -------------------------------------------------------------- flows */
 
-static uint32_t now_ms(void)
-{
-	return (uint32_t)(clock_now() / MSEC);
-}
-
 /* touch() - Datagrams came from @side */
 static void touch(union flow *f, unsigned side, unsigned n)
 {
-	f->udp.used = now_ms();
+	f->udp.used = clock_ms();
 	f->udp.seen[side] = (uint8_t)MIN(f->udp.seen[side] + n, 3U);
 	f->udp.waits = udp_is_spliced(f) ? !side : side == udp_guest_side(f);
 }
@@ -182,7 +177,7 @@ static bool is_stream(const union flow *f)
 static bool is_over(const union flow *f)
 {
 	if (f->udp.seen[0] > 2 || f->udp.seen[1] > 2)
-		return now_ms() - f->udp.used >= udp.idle_new;
+		return clock_ms() - f->udp.used >= udp.idle_new;
 	return !f->udp.waits;
 }
 
@@ -235,7 +230,7 @@ static bool make_room(int e)
 void udp_timer(struct timer *t)
 {
 	union flow *f = flow_of_timer(t);
-	uint32_t idle = now_ms() - f->udp.used;
+	uint32_t idle = clock_ms() - f->udp.used;
 	uint32_t limit = is_stream(f) ? udp.idle_stream : udp.idle_new;
 
 	if (idle >= limit)
@@ -246,7 +241,7 @@ void udp_timer(struct timer *t)
 
 static void flow_start(union flow *f, unsigned hash_sides)
 {
-	f->udp.used = now_ms();
+	f->udp.used = clock_ms();
 	flow_commit(f, FLOW_UDP, hash_sides);
 	timer_set(&f->h.timer, TM_UDP, udp.idle_new * MSEC);
 }
