@@ -281,8 +281,9 @@ static bool is_new(struct vring *v)
 {
 	if (v->seen == v->next) {
 		v->seen = load16_acquire(v->avail + OFF_IDX);
-		/* More than fit: it has lost count, or means us harm */
-		if ((uint16_t)(v->seen - v->next) > v->num)
+		/* More than fit besides those at hand: it has lost count, or
+		 * means us harm */
+		if ((uint16_t)(v->seen - v->next) + v->n > v->num)
 			v->broken = true;
 	}
 	return !v->broken && v->seen != v->next;

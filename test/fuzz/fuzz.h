@@ -24,6 +24,10 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
+/* Inputs that `make check` derives from the corpus; a target that needs little
+ * time for each may have more of them */
+extern const unsigned fuzz_mutations __attribute__((weak));
+
 #define FUZZ_CHECK(cond)						\
 	do {								\
 		if (!(cond))						\

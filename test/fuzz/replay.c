@@ -18,7 +18,7 @@
 
 #include "fuzz.h"
 
-#define MUTATIONS	3000
+#define MUTATIONS	3000		/* if the target has no other idea */
 #define SIZE_MAX_	8192		/* of a derived input */
 #define FILES_MAX	2048
 
@@ -229,9 +229,10 @@ static unsigned long number(const char *variable, unsigned long otherwise)
 int main(int argc, char **argv)
 {
 	static const int deadly[] = { SIGABRT, SIGSEGV, SIGBUS, SIGFPE, SIGILL };
-	unsigned long n = number("FUZZ_MUTATIONS", argc > 1 ? 0 : MUTATIONS);
+	unsigned long n = &fuzz_mutations ? fuzz_mutations : MUTATIONS;
 	unsigned i;
 
+	n = number("FUZZ_MUTATIONS", argc > 1 ? 0 : n);
 	replay.self = argv[0];
 	replay.seed = number("FUZZ_SEED", 1) * 0x9e3779b97f4a7c15ULL | 1;
 	load_all(argc, argv);

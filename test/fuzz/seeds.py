@@ -452,8 +452,77 @@ def frames_seeds():
 
 frames_seeds.__name__ = 'frames'
 
+
+def vring():
+    """Kinds of rings, the guest adding to them, and surprises"""
+    def index(n):
+        return bytes([1, 1 << 3 | 1, 1, n, 0])
+
+    def desc(table, i, at, n, flags, following=0):
+        return bytes([6 if table else 4, i * 8]) + be16(at) + \
+            bytes([n, flags, following])
+
+    TABLE = 432                 # offset of the data
+    fetch, use, due, listen = b'\2\x0f', b'\x0c\7', b'\5', b'\x0e'
+    for kind in range(64):
+        to_guest = kind & 2
+        start = index(0xfe if kind & 32 else 2)
+        yield 'kind%02i' % kind, bytes([kind]) + start + fetch + use + \
+            due + listen + index(4) + b'\2\1' + fetch + use + b'\x0f' + \
+            fetch + b'\7' + fetch
+        # a table elsewhere, which becomes longer when it is looked at
+        yield 'table%02i' % kind, bytes([kind, 0]) + \
+            desc(0, 0, TABLE, 3, 4 | 0x80) + bytes([0]) + \
+            desc(1, 0, 9000, 9, 1 | to_guest, 1) + bytes([0]) + \
+            desc(1, 1, 8600, 255, 1 | to_guest, 2) + bytes([0]) + \
+            desc(1, 2, 464, 1, to_guest) + index(3) + \
+            b'\x82' + be32(0x14) + b'\5' + desc(0, 0, 9000, 64, 4 | 0x80) + \
+            desc(1, 0, 9300, 9, 1 | to_guest, 0) + use + fetch + use
+        # many pieces, and always some at hand
+        yield 'many%02i' % kind, bytes([kind, 0]) + \
+            b''.join(desc(1, i, 9000 - i * 64, 9, (i < 14) | to_guest, i + 1) +
+                     bytes([0]) for i in range(15)) + \
+            b''.join(desc(0, i, TABLE, 15, 4 | 0x80) + bytes([0])
+                     for i in range(16)) + index(12)[1:] + \
+            b'\2\1' + b''.join(fetch + b'\x0c\7' + index(12 + i)
+                               for i in range(30))
+
+
+def vhost():
+    """Guests of all kinds, with traffic; messages of all kinds"""
+    def u64(n):
+        return struct.pack('<Q', n)
+
+    def message(request, data=b'', fds=0, reply=0x20):
+        return bytes([0, request, reply | fds, len(data)]) + data
+
+    receive, tick = b'\x09\x1f', b'\x0c\0\2'
+    for kind in range(0, 128, 3):
+        deliver = bytes([10, 12]) + be16(1400) + bytes([9, 0x1f])
+        yield 'kind%03i' % kind, bytes([kind]) + b'\x66' * 3 + receive + \
+            deliver * 3 + tick + bytes([11, 0]) + be16(65535) + b'\0\1' + \
+            b'\x17' + receive + bytes([10, 30]) + be16(30000) + b'\5\xc7' + \
+            bytes([3, 2 + kind % 2, 16]) + tick
+    for request, data in (
+            (1, b''), (2, u64(1 << 32 | 1 << 30)), (3, b''), (4, b''),
+            (8, struct.pack('<II', 1, 8)), (10, struct.pack('<II', 0, 0)),
+            (11, struct.pack('<II', 1, 0)), (15, b''), (16, u64(12)),
+            (17, b''), (18, struct.pack('<II', 1, 1)), (19, u64(0)),
+            (20, u64(1500)), (12, u64(0x100)), (14, u64(0x101))):
+        yield 'msg%02i' % request, b'\x58' + message(request, data) + \
+            b'\x66' + receive + b'\x17\x18'
+    yield 'fds', b'\x58' + message(12, u64(1), 1) + message(13, u64(0), 1) + \
+        message(14, u64(1), 1) + b'\x66' + receive
+    yield 'memory', b'\x58\x66' + message(5, struct.pack(
+        '<IIQQQQ', 1, 0, 0x7fffff000, 12 << 20, 0x4200000000, 12 << 20), 1,
+        0x30) + receive + b'\x17'
+    yield 'stop', b'\x58\x66' + message(11, struct.pack('<II', 1, 0)) + \
+        receive + message(11, struct.pack('<II', 0, 0)) + b'\x0a\5\1\0\7\3'
+    yield 'torn', b'\x58\x66\x1d\1' + receive + b'\x0a\5\1\0\7\3\x1e\x58'
+
+
 TARGETS = (frames_seeds, hdr, seg, frag, dhcp, dhcpv6, ndp, stream, rules, options, netlink,
-           resolv, qrap, names)
+           resolv, qrap, names, vring, vhost)
 
 
 def main():

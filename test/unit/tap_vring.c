@@ -316,6 +316,14 @@ static void bad(void)
 		avail(0);
 		EXPECT(is(10, 1));
 	}
+
+	fresh(false, false);			/* twice as many, in two steps */
+	set(0, at(mem.data), 10, 0, 0);
+	mem.avail[1] = htole16(NUM);
+	EXPECT_EQ(vring_fetch(&v, 99), NUM);
+	mem.avail[1] = htole16(NUM + 1);
+	EXPECT_EQ(vring_fetch(&v, 99), NUM);
+	EXPECT(!vring_ok(&v));
 }
 
 static void bases(void)
