@@ -282,7 +282,8 @@ static void test_full(void)
 		f = flow_open(IPPROTO_TCP, &s, 80, &v);
 		if (!EXPECT(f))
 			break;
-		flow_commit(f, FLOW_TCP, 3);
+		/* The other sides are all the same: nobody looks for them */
+		flow_commit(f, FLOW_TCP, 1);
 	}
 	EXPECT_EQ(flow_count(), FLOW_MAX);
 	v = FWD_OK;
