@@ -409,7 +409,7 @@ static void turn(void)
 		expired++;
 	}
 	if (self.conf.stats)
-		stats_turn(ev, n, expired);
+		stats_turn(ev, n, expired, flow_count());
 	if (tap_room())
 		use_room();
 	if (!n || later > LATER_MAX)

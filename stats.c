@@ -2,9 +2,9 @@
 /*
  * stats.c - how often the loop was woken, and by what, for who wonders
  *
- * A column for each kind of event source, and one for timers. Rows are totals
- * since the start, and go to standard error as they are, whatever is logged
- * where: they are made for a terminal, or for a script that knows the columns
+ * A column for each kind of event source, and one for timers, all totals since
+ * the start; and one for the flows that there are now, which tells of leaks. Rows
+ * go to standard error as they are, whatever is logged where: they are made for a terminal, or for a script that knows the columns
  * by their headings. No timer is set for them, since waking up in order to
  * tell why we woke up would be all that an idle program tells.
  */
@@ -53,7 +53,7 @@ void stats_init(unsigned seconds)
 
 /* Room for any number in each of the columns, the newline and the final NUL */
 struct line {
-	char text[(EV_TYPES + 1) * DIGITS_MAX + 2];
+	char text[(EV_TYPES + 2) * DIGITS_MAX + 2];
 	size_t len;
 };
 
@@ -72,7 +72,8 @@ static void headings(void)
 		if (names[t])
 			l.len += (size_t)sprintf(l.text + l.len, "%*s", WIDTH,
 						 names[t]);
-	l.len += (size_t)sprintf(l.text + l.len, "%*s", WIDTH, "timer");
+	l.len += (size_t)sprintf(l.text + l.len, "%*s%*s", WIDTH, "timer", WIDTH,
+				 "flows");
 	end(&l);
 }
 
@@ -82,7 +83,7 @@ static void number(struct line *l, uint64_t n)
 				  (unsigned long long)n);
 }
 
-static void row(void)
+static void row(unsigned flows)
 {
 	struct line l = { .len = 0 };
 	int t;
@@ -93,10 +94,12 @@ static void row(void)
 		if (names[t])
 			number(&l, stats.events[t]);
 	number(&l, stats.timers);
+	number(&l, flows);
 	end(&l);
 }
 
-void stats_turn(const struct ev_event *ev, int n, unsigned timers)
+void stats_turn(const struct ev_event *ev, int n, unsigned timers,
+		unsigned flows)
 {
 	int i;
 
@@ -108,5 +111,5 @@ void stats_turn(const struct ev_event *ev, int n, unsigned timers)
 	if (n <= 0 || clock_now() - stats.last < stats.interval)
 		return;
 	stats.last = clock_now();
-	row();
+	row(flows);
 }

@@ -15,7 +15,9 @@ void stats_init(unsigned seconds);
  * totals if an event woke it and the last row is old enough
  * @ev, @n:	the events
  * @timers:	how many expired
+ * @flows:	how many there are
  */
-void stats_turn(const struct ev_event *ev, int n, unsigned timers);
+void stats_turn(const struct ev_event *ev, int n, unsigned timers,
+		unsigned flows);
 
 #endif /* STATS_H */

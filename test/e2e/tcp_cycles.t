@@ -7,6 +7,7 @@ compared, and how it ends; afterwards nothing is left in the daemon.
 E2E_CYCLES: connections in each direction (default 2,000; with E2E_LONG 50,000)
 """
 import errno
+import json
 import os
 import random
 import socket
@@ -130,6 +131,23 @@ def left(p, before):
         f"/proc/{p.pid}/fd")) <= before, seconds=10)
 
 
+def flows(p):
+    """How many the daemon has: the last row of its table. A new one comes when
+    something happens, for which a frame of no known kind is enough."""
+    dev = [l["ifname"] for l in json.loads(ip(p.guest, "-j link").stdout)
+           if l["ifname"] != "lo"][0]
+    with socket_in(p.guest, kind=socket.SOCK_RAW, af=socket.AF_PACKET) as s:
+        s.bind((dev, 0))
+        for wait in 1.1, 0.1:
+            s.send(bytes.fromhex("9a559a559a55 020000000001 88b5") +
+                   bytes(50))
+            time.sleep(wait)
+    rows = [l.split() for l in p.text().splitlines()]
+    head = [r for r in rows if r[-1:] == ["flows"]][-1]
+    return int([r for r in rows if len(r) == len(head) and
+                r[0].isdigit()][-1][-1])
+
+
 def directions(p, name):
     before = len(os.listdir(f"/proc/{p.pid}/fd")) + 4   # stores may fill
     for v in 4, 6:
@@ -138,12 +156,14 @@ def directions(p, name):
     with case(f"{name}: nothing left"):
         left(p, before)
         ok(p.proc.poll() is None, f"{name}: no descriptor is left", p.text())
+        n = flows(p)
+        ok(n == 0, f"{name}: no flow is left", n)
 
 
 topo = Topo()
-with topo.pasta("-t", str(PORT)) as p:
+with topo.pasta("--stats", "1", "-t", str(PORT)) as p:
     directions(p, "pasta")
-with topo.passt("-t", str(PORT)) as p, PumpGuest(p):
+with topo.passt("--stats", "1", "-t", str(PORT)) as p, PumpGuest(p):
     directions(p, "passt")
 with topo.pasta("-T", str(PORT)) as p:
     cycles("bypass, out", topo.host, p.guest, "127.0.0.1")

@@ -53,7 +53,7 @@ static void turn(uint64_t at, int type, int n, unsigned timers)
 	for (i = 0; i < n; i++)
 		ev[i].ref.type = (uint8_t)type;
 	clock_set(T0 + at);
-	stats_turn(ev, n, timers);
+	stats_turn(ev, n, timers, n ? 12 : 0);
 }
 
 /* The number below @heading in the row that follows the headings of @s */
@@ -98,11 +98,12 @@ int main(void)
 	EXPECT_EQ(below(s, " tcp "), 3);
 	EXPECT_EQ(below(s, " udp "), 4);
 	EXPECT_EQ(below(s, " tap "), 0);
-	EXPECT_EQ(below(s, " timer\n"), 4);
-	/* a column for each kind of event and one for timers: who adds a kind
-	 * adds its name */
-	EXPECT_EQ(words(s, strchr(s, '\n')), EV_TYPES - 1 + 1);
-	EXPECT_EQ(words(strchr(s, '\n') + 1, s + strlen(s)), EV_TYPES);
+	EXPECT_EQ(below(s, " timer "), 4);
+	EXPECT_EQ(below(s, " flows\n"), 12);
+	/* a column for each kind of event, one for timers, one for flows: who
+	 * adds a kind adds its name */
+	EXPECT_EQ(words(s, strchr(s, '\n')), EV_TYPES - 1 + 2);
+	EXPECT_EQ(words(strchr(s, '\n') + 1, s + strlen(s)), EV_TYPES + 1);
 	EXPECT_EQ(strchr(s, '\n') - s + 1, (long)strlen(strchr(s, '\n') + 1));
 	turn(6 * SEC, EV_TYPES + 7, 1, 0);	/* nobody's */
 	turn(7 * SEC, EV_TAP, 1, 0);
