@@ -502,7 +502,7 @@ static void pid_file_open(const char *path)
 
 	if (!*path)
 		return;
-	self.pid_fd = file_open(path, O_WRONLY | O_TRUNC | O_NOFOLLOW, &why);
+	self.pid_fd = file_open(path, O_WRONLY | O_TRUNC, &why);
 	if (self.pid_fd < 0)
 		die("Cannot open PID file %s: %s", path, why);
 }
