@@ -40,12 +40,18 @@ void take_str(struct conf *c, const struct option_row *row, const char *arg)
 	str_copy(target(c, row), row->size, arg);
 }
 
-/* A name that an interface can be given: what the kernel accepts */
+/* A name that an interface can be given: what the kernel accepts. To it the byte
+ * A0 is a blank, also within UTF-8, and some have a meaning of their own */
 void take_ifname(struct conf *c, const struct option_row *row, const char *arg)
 {
-	if (strpbrk(arg, "/: \t\n\v\f\r") || !strcmp(arg, ".") ||
-	    !strcmp(arg, ".."))
-		die("--%s: '%.64s' is not a name for an interface, which has no blanks, '/' or ':'",
+	static const char *const other[] = { ".", "..", "all", "default" };
+	bool bad = strpbrk(arg, "%/: \t\n\v\f\r\xa0");
+	size_t i;
+
+	for (i = 0; i < ARRAY_LEN(other); i++)
+		bad = bad || !strcmp(arg, other[i]);
+	if (bad)
+		die("--%s: '%.64s' is not a name for an interface, which has no blanks, '%%', '/' or ':', and is not 'all' or 'default'",
 		    row->name, arg);
 	take_str(c, row, arg);
 }

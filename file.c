@@ -277,13 +277,13 @@ static int open_at(struct walk *w, int flags)
 
 int file_open(const char *path, int flags, const char **why)
 {
-	bool links = !(flags & O_NOFOLLOW), empty = flags & O_TRUNC;
+	bool empty = flags & O_TRUNC;
 	struct walk w;
 	struct stat st;
 	int fd;
 
-	flags = (flags & ~(O_TRUNC | O_NOFOLLOW)) | O_CLOEXEC | O_NOCTTY;
-	fd = walk(&w, path, links);
+	flags = (flags & ~O_TRUNC) | O_CLOEXEC | O_NOCTTY;
+	fd = walk(&w, path, true);
 	if (!fd)
 		fd = open_at(&w, flags);
 	if (w.dir >= 0)

@@ -18,7 +18,7 @@ void file_init(bool set, uid_t also);
 /*
  * file_open() - Open a file to write to, or create it with mode 0600
  * @flags:	O_RDWR or O_WRONLY; O_TRUNC to empty it; O_NONBLOCK, if a FIFO
- *		has no reader; O_NOFOLLOW to take no symbolic link at all
+ *		has no reader
  * @why:	set on failure: what the matter is
  *
  * Symbolic links, wherever in @path, are followed if they are ours or root's.

@@ -56,30 +56,42 @@ static bool fail(struct parse *p, const char *fmt, ...)
 	return false;
 }
 
+/* Blanks before an item or a number are for people to read: "80, 443" */
+static const char *no_blanks(const char *text)
+{
+	return text + strspn(text, " \t\n");
+}
+
+static bool parse_port(struct parse *p, const char *piece, const char *text,
+		       in_port_t *port)
+{
+	uint64_t n;
+
+	if (!parse_u64(no_blanks(text), 10, 1, PORTS - 1, &n))
+		return fail(p, "'%s': '%s' is not a port, 1 to 65535 in decimal",
+			    piece, text);
+	*port = (in_port_t)n;
+	return true;
+}
+
 static bool parse_range(struct parse *p, const char *piece, const char *text,
 			struct ports *r)
 {
 	char first[PIECE_MAX];
 	const char *dash = strchr(text, '-');
-	uint64_t a, b;
 	size_t n = dash ? (size_t)(dash - text) : strlen(text);
 
 	memcpy(first, text, n);		/* a part of @piece: it fits */
 	first[n] = '\0';
 
-	if (!parse_u64(first, 10, 1, PORTS - 1, &a))
-		return fail(p, "'%s': '%s' is not a port, 1 to 65535 in decimal",
-			    piece, first);
-	b = a;
-	if (dash && !parse_u64(dash + 1, 10, 1, PORTS - 1, &b))
-		return fail(p, "'%s': '%s' is not a port, 1 to 65535 in decimal",
-			    piece, dash + 1);
-	if (a > b)
+	if (!parse_port(p, piece, first, &r->first))
+		return false;
+	r->last = r->first;
+	if (dash && !parse_port(p, piece, dash + 1, &r->last))
+		return false;
+	if (r->first > r->last)
 		return fail(p, "'%s': a range goes from the lower to the higher port",
 			    piece);
-
-	r->first = (in_port_t)a;
-	r->last = (in_port_t)b;
 	return true;
 }
 
@@ -149,7 +161,7 @@ static bool parse_items(struct parse *p, const char *s)
 				    s);
 		memcpy(piece, s, n);
 		piece[n] = '\0';
-		if (!parse_item(p, piece))
+		if (!parse_item(p, no_blanks(piece)))
 			return false;
 		if (!s[n])
 			return true;

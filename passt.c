@@ -16,6 +16,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/signalfd.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -86,6 +87,8 @@ static struct {
 	uid_t		uid, uid_inside;	/* on the host, in our userns */
 	int		ready_fd;	/* tells the waiting parent; -1 */
 	int		null_fd;	/* /dev/null, opened while it is there */
+	bool		heard_out;	/* somebody may wait for the end of what
+					 * we write to standard error */
 	bool		end;
 	int		status;		/* to exit with */
 } self = { .pid_fd = -1, .listen_fd = -1, .ready_fd = -1 };
@@ -431,6 +434,15 @@ static void turn(void)
 
 /* -------------------------------------------------------------- start */
 
+/* Whoever reads from a pipe or socket waits until nobody can write any more, as
+ * podman does, even if the process it started is long gone */
+static bool waited_for(int fd)
+{
+	struct stat st;
+
+	return !fstat(fd, &st) && (S_ISFIFO(st.st_mode) || S_ISSOCK(st.st_mode));
+}
+
 /* To the background: the parent stays until we are ready, and fails if we do */
 static void daemon_fork(void)
 {
@@ -449,6 +461,7 @@ static void daemon_fork(void)
 		self.null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
 		if (self.null_fd < 0)
 			die_perror("Cannot open /dev/null");
+		self.heard_out = waited_for(STDERR_FILENO);
 		return;
 	}
 
@@ -489,7 +502,7 @@ static void pid_file_open(const char *path)
 
 	if (!*path)
 		return;
-	self.pid_fd = file_open(path, O_WRONLY | O_TRUNC | O_NOFOLLOW, &why);
+	self.pid_fd = file_open(path, O_WRONLY | O_TRUNC, &why);
 	if (self.pid_fd < 0)
 		die("Cannot open PID file %s: %s", path, why);
 }
@@ -714,7 +727,7 @@ static void tell_ready(void)
 	pid_file_write();
 	if (self.ready_fd < 0)
 		return;
-	if (self.conf.level < LOG_LVL_DEBUG) {
+	if (self.conf.level < LOG_LVL_DEBUG || self.heard_out) {
 		dup3(self.null_fd, STDERR_FILENO, 0);
 		log_to_stderr(false);
 	}

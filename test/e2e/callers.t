@@ -305,6 +305,7 @@ def podman_more(e):
     usual_resolvers()
 
     at_once(e, pidf)
+    debugging(e)
 
     name = "buildah"
     with case(name), Container(e) as c:
@@ -316,6 +317,30 @@ def podman_more(e):
         pid = new_daemon(before)
         c.remove()
         ends(pid, f"{name}: it ends with the process")
+
+
+def debugging(e):
+    """podman --log-level=debug --network pasta:-d, which collects all output;
+    and somebody with a file for it, who wants all to the end."""
+    opts = ["--config-net", "-d", *PODMAN, "-t", "none", "--netns"]
+    opts.remove("--quiet")
+    for name, piped in ("podman, with -d", True), ("-d, to a file", False):
+        with case(name), Container(e) as c, open(tmp("said"), "w+") as f:
+            before = set(tagged())
+            argv = e.argv(topo._program(PASTA), *opts, c.path)
+            if piped:
+                r = run(*argv, check=False)
+                rc, said = r.returncode, r.stderr
+            else:
+                rc = start(argv, stderr=f).wait(20)
+                said = read(f.name)
+            pid = new_daemon(before)
+            ok(rc == 0 and pid and "assign:" in said,
+               f"{name}: it returns, and so does all output", said)
+            terminate(pid, name)
+            if not piped:
+                ok("From the guest:" in read(f.name),
+                   f"{name}: heard to the end", read(f.name))
 
 
 def at_once(e, pidf):

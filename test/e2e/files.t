@@ -248,7 +248,7 @@ def without(start, d):
 
 
 def links(start, d):
-    """Of the starter and of root they are followed, but to the PID file."""
+    """Of the starter and of root they are followed, also to no file yet."""
     for uid in {0, start.uid}:
         os.symlink(start.safe, os.path.join(d, "dir"))
         os.symlink("dir/log", os.path.join(d, "x"))
@@ -260,10 +260,13 @@ def links(start, d):
            os.path.exists(os.path.join(start.safe, "s")),
            f"{start.name}: links of user {uid} are followed", r.stderr)
         end(r.pid)
+        os.unlink(os.path.join(start.safe, "log"))
         r = start(PASST, "-P", os.path.join(d, "x"), "-s",
                   os.path.join(d, "dir/s"))
-        ok(r.returncode == 1 and "symbolic link" in r.stderr,
-           f"{start.name}: no link to the PID file", r.stderr)
+        text = read(os.path.join(start.safe, "log"))
+        ok(r.pid and text == f"{r.pid}\n",
+           f"{start.name}: and to the PID file", f"{text!r} {r.stderr}")
+        end(r.pid)
         for p in "dir", "x":
             os.unlink(os.path.join(d, p))
         for p in "log", "s":

@@ -187,16 +187,10 @@ static void test_kinds(void)
 	opens(proc);
 	EXPECT_EQ(file_open("/proc/self/fd/999", O_WRONLY, &why), -ENOENT);
 
-	group("another name, and no links if so wanted");
+	group("another name");
 	put("one");
 	EXPECT_EQ(link("one", "two"), 0);
 	refused("one", EMLINK, false);
-	link_to("new", "tonew");
-	EXPECT_EQ(file_open("tonew", O_WRONLY | O_NOFOLLOW, &why), -ELOOP);
-	EXPECT_STR(why, "it is a symbolic link");
-	EXPECT(file_open("l/e/f", O_WRONLY | O_NOFOLLOW, &why) >= 0);
-	EXPECT_EQ(file_open("/proc/self/fd/1", O_WRONLY | O_NOFOLLOW, &why),
-		  -ELOOP);
 }
 
 static void test_others(void)
