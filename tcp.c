@@ -593,7 +593,8 @@ void tcp_input(const struct pkt *p, unsigned n)
 /* -------------------------------------------------------------- host socket */
 
 /* The urgent byte is one like any other for us, but reads will stop before it;
- * left out of line, it would put all offsets wrong */
+ * left out of line, as by a listener that we were given, it would put all
+ * offsets wrong */
 static void urgent(struct tcp_flow *t)
 {
 	int on = 1;
