@@ -67,7 +67,8 @@
 #define EVENTS_MAX	64
 #define GUESTS_MAX	16	/* looked at per turn; all but one are refused */
 #define RUN_BUDGET	64U	/* flows of a list per turn */
-#define LATER_MAX	64	/* that wait for a moment of rest */
+#define LATER_MAX	64	/* that wait for a moment of rest, */
+#define LATER_TURNS	32	/* ... and how long: a peer waits for its end */
 #define HELD_MIN	2U	/* frames held back that may wait for others */
 #define HELD_TURNS	8U	/* ... for so many turns */
 #define TIMERS_MAX	256U	/* per turn: the others after the next events */
@@ -82,6 +83,7 @@ static struct {
 	bool		more;		/* there may be others */
 	unsigned long	refused;	/* when that was last told */
 	unsigned	unflushed;	/* turns that held frames back */
+	unsigned	delayed;	/* turns that somebody has waited in FLOW_LATER */
 	bool		udp_first;	/* the last time, with room for few */
 	pid_t		pid;		/* ours, as others see it */
 	uid_t		uid, uid_inside;	/* on the host, in our userns */
@@ -415,8 +417,11 @@ static void turn(void)
 		stats_turn(ev, n, expired, flow_count());
 	if (tap_room())
 		use_room();
-	if (!n || later > LATER_MAX)
+	self.delayed = later ? self.delayed + 1 : 0;
+	if (!n || later > LATER_MAX || self.delayed > LATER_TURNS) {
+		self.delayed = 0;
 		run(FLOW_LATER);
+	}
 	flush(n);
 	flow_reap();
 	report_refused();

@@ -167,6 +167,14 @@ const struct sock_features *sock_features(void)
 	return &host.features;
 }
 
+/* tcp_options() - An urgent byte is to stay in its place in the stream. Once it
+ * has arrived it is too late: who reads before the event would miss it */
+static void tcp_options(int fd)
+{
+	set_int(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+	set_int(fd, SOL_SOCKET, SO_OOBINLINE, 1);
+}
+
 int sock_tcp_connect_tos(const struct side *s, uint8_t tos, bool *pending)
 {
 	int family = family_of(&s->peer), fd, ret;
@@ -178,7 +186,7 @@ int sock_tcp_connect_tos(const struct side *s, uint8_t tos, bool *pending)
 	if (fd < 0)
 		return fd;
 
-	set_int(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+	tcp_options(fd);
 	if (tos)
 		sock_tos(fd, family == AF_INET, tos);
 	ret = bind_outbound_if(fd, s);
@@ -212,7 +220,7 @@ int sock_tcp_open(bool v4)
 	int fd = open_sock(v4 ? AF_INET : AF_INET6, SOCK_STREAM, 0);
 
 	if (fd >= 0)
-		set_int(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+		tcp_options(fd);
 	return fd;
 }
 
@@ -634,7 +642,7 @@ static void listen_options(int fd, int family, uint8_t proto, bool only6)
 
 	if (proto == IPPROTO_TCP) {
 		set_int(fd, SOL_SOCKET, SO_REUSEADDR, 1);
-		set_int(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+		tcp_options(fd);	/* to be inherited */
 		return;
 	}
 

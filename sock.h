@@ -50,15 +50,15 @@ const struct sock_features *sock_features(void);
  * sock_tcp_connect() - Start a connection to the target side of a flow
  * @s:		peer: where to; ours: source if set
  * @pending:	set if the result comes later (EPOLLOUT)
- * Return: descriptor (TCP_NODELAY set), or -errno
+ * Return: descriptor (TCP_NODELAY and SO_OOBINLINE set), or -errno
  */
 int sock_tcp_connect(const struct side *s, bool *pending);
 
 /* sock_tcp_connect_tos() - The same, its SYN being of @tos already */
 int sock_tcp_connect_tos(const struct side *s, uint8_t tos, bool *pending);
 
-/* sock_tcp_open() - A TCP socket (TCP_NODELAY set) in whatever namespace this
- * runs in, see ns_call(); or -errno */
+/* sock_tcp_open() - A TCP socket (the same options set) in whatever namespace
+ * this runs in, see ns_call(); or -errno */
 int sock_tcp_open(bool v4);
 
 /* sock_tcp_start() - Connect one to the target side @s, from any address; 0,
@@ -106,8 +106,8 @@ int sock_ping(const struct side *s);
  * @rule:	address and interface; without address: both families in one
  *		AF_INET6 socket, AF_INET where IPv6 is not available
  * @v4, @v6:	families enabled
- * TCP: TCP_NODELAY is set, to be inherited. UDP: packet info, TTL, error queue
- * and UDP_GRO on.
+ * TCP: the same options are set, to be inherited. UDP: packet info, TTL, error
+ * queue and UDP_GRO on.
  * Return: descriptor, or -errno
  */
 int sock_listen(uint8_t proto, const struct fwd_rule *rule, in_port_t port,

@@ -353,11 +353,12 @@ static void tcp_syn(const struct pkt *p)
 		arm(f);
 }
 
-/* All is said, at most an acknowledgement is missing */
+/* All is said and passed on, at most an acknowledgement is missing */
 static bool is_over(const struct tcp_flow *t)
 {
 	return t->state == TS_DONE || t->state == TS_TIME_WAIT ||
-	       (t->flags & TF_GUEST_FIN && t->flags & TF_FIN_SENT);
+	       (t->flags & TF_GUEST_FIN && t->flags & TF_FIN_SENT &&
+		!t->hold.len);
 }
 
 /* The connection that to the guest is the same as one at side @g would be */
@@ -393,6 +394,11 @@ bool tcp_make_way(const struct side *g)
 	if (!is_over(&old->tcp))
 		return false;
 	tcp_send_flags(old, TH_ACK);
+	/* Unread bytes would make a reset of its end, and what the guest sent
+	 * and the client has not read yet would go with it */
+	old->tcp.snd_una = old->tcp.snd_nxt;
+	old->tcp.flags |= TF_FIN_ACKED;
+	tcp_consume(old);
 	finish(old);
 	return true;
 }
@@ -587,7 +593,8 @@ void tcp_input(const struct pkt *p, unsigned n)
 /* -------------------------------------------------------------- host socket */
 
 /* The urgent byte is one like any other for us, but reads will stop before it;
- * left out of line, it would put all offsets wrong */
+ * left out of line, as by a listener that we were given, it would put all
+ * offsets wrong */
 static void urgent(struct tcp_flow *t)
 {
 	int on = 1;

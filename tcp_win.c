@@ -26,15 +26,16 @@ uint32_t win_to_guest(uint32_t held, uint64_t pool, bool low, uint32_t sndroom,
 		      uint16_t mss)
 {
 	uint32_t floor = MAX(WIN_SLACK, 2U * mss);
-	uint32_t win = WIN_RCV_MAX;
+	uint32_t win = WIN_RCV_MAX, least = low ? MIN(sndroom, floor) : floor;
 
 	if (held)
 		return 0;
 	if (low)
 		win = MIN(win, MAX(sndroom, floor));
 
-	/* Others use the pool as well: an eighth of what is left */
-	return (uint32_t)MIN(win, pool / 8);
+	/* Others use the pool as well: an eighth of what is left. But who does
+	 * not need it shall not wait for those who have it all */
+	return (uint32_t)MIN(win, MAX(pool / 8, least));
 }
 
 bool win_ack_now(uint32_t unacked, uint16_t mss, bool chatty)

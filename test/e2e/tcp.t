@@ -139,6 +139,37 @@ def fairness(p, d):
        f"{n[0] >> 20} and {n[1] >> 20} MiB")
 
 
+def flood(p):
+    with socket_in(p.guest, 4, socket.SOCK_DGRAM) as u:
+        u.connect((REMOTE[4], 9))
+        while True:
+            try:
+                u.send(b"x")
+            except OSError:
+                pass
+
+
+def end_in_flood(p):
+    """A server that ended first sees the client's end, however much there is to
+    do for others; an end may be lost in the flood, and come again."""
+    floods, late = [Forked(flood, p) for _ in range(2)], 0
+    with socket_in(topo.remote, 4, socket.SOCK_DGRAM) as hole:
+        hole.bind(("", 9))
+        time.sleep(1)
+        for _ in range(40):
+            c, s = pair("out", 4, p)
+            with c, s:
+                s.shutdown(socket.SHUT_WR)
+                c.settimeout(20)
+                c.recv(1)
+                c.close()
+                late += not select.select([s], [], [], 5)[0]
+    for f in floods:
+        f.kill()
+    ok(not late, "ends arrive while there is a flood of datagrams",
+       f"{late} of 40 did not")
+
+
 topo = Topo()
 
 with case("the short set"), topo.pasta("-t", PORTS) as p:
@@ -167,6 +198,9 @@ with case("plain tap"), topo.pasta("-t", PORTS,
                                    env={"PASTA_TAP_PLAIN": "1"}) as p:
     short_set(p, "plain tap, without virtio header")
     ok(p.proc.poll() is None, "plain tap: daemon lives", p.text())
+
+with case("an end in a flood"), topo.pasta() as p:
+    end_in_flood(p)
 
 with case("concurrent connections"), topo.pasta() as p:
     concurrent(p, CONNS)

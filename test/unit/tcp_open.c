@@ -410,36 +410,111 @@ static void test_inbound_fails(void)
 
 /* Both ::1 and 127.0.0.1 have one address each for the guest; to look alike,
  * two clients need the same port, of different addresses of 127/8 */
-static void test_alike(void)
+static in_port_t shared = 5555;		/* another one in each case */
+
+static void client(struct conn *c, unsigned i)
 {
 	struct sockaddr_in sa = { .sin_family = AF_INET };
+	int small = 4096;		/* most waits on our side */
+
+	conn_init(c, RIG_FWD);
+	c->host = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	setsockopt(c->host, SOL_SOCKET, SO_RCVBUF, &small, sizeof(small));
+	sa.sin_addr.s_addr = htonl(INADDR_LOOPBACK + 2 + i);
+	sa.sin_port = htons(shared);
+	EXPECT(!bind(c->host, (struct sockaddr *)&sa, sizeof(sa)));
+	sa.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	sa.sin_port = htons(RIG_FWD);
+	EXPECT(!connect(c->host, (struct sockaddr *)&sa, sizeof(sa)));
+	rig_turn(50);
+}
+
+/* first() - Now the guest has its SYN */
+static void first(struct conn *c)
+{
+	EXPECT(rig_pop());
+	EXPECT_EQ(rig()->got.flags, TH_SYN);
+	EXPECT_EQ(rig()->got.sport, shared);
+	c->hport = shared;
+	c->irs = rig()->got.seq;
+}
+
+static void test_alike(void)
+{
 	struct conn c[2];
-	int i, fd[2];
 
 	group("two clients that look alike");
 	rig_reset();
-	for (i = 0; i < 2; i++) {
-		conn_init(&c[i], RIG_FWD);
-		fd[i] = c[i].host = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC,
-					   0);
-		sa.sin_addr.s_addr = htonl(INADDR_LOOPBACK + 2 + (unsigned)i);
-		sa.sin_port = htons(5555);
-		EXPECT(!bind(fd[i], (struct sockaddr *)&sa, sizeof(sa)));
-		sa.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-		sa.sin_port = htons(RIG_FWD);
-		EXPECT(!connect(fd[i], (struct sockaddr *)&sa, sizeof(sa)));
-		rig_turn(50);
-	}
-	EXPECT(rig_pop());
-	EXPECT_EQ(rig()->got.flags, TH_SYN);
-	EXPECT_EQ(rig()->got.sport, 5555);
-	c[0].hport = 5555;
-	c[0].irs = rig()->got.seq;
+	client(&c[0], 0);
+	client(&c[1], 1);
+	first(&c[0]);
 	EXPECT_QUIET();
 	EXPECT_EQ(host_read(&c[1], buf, sizeof(buf)), -ECONNRESET);
 	conn_close(&c[1], false);
 	EXPECT(conn_answer(&c[0]));
 	over(&c[0], 1, 1);
+}
+
+/* The first one has ended, and so has the guest, but the client shall get all */
+static void test_alike_ended(void)
+{
+	static const uint8_t long_answer[60000];
+	struct conn c[2];
+	size_t all = 0;
+	ssize_t n;
+
+	group("one that looks alike, while an answer is held");
+	rig_reset();
+	shared++;
+	client(&c[0], 0);
+	first(&c[0]);
+	EXPECT(conn_answer(&c[0]));
+	shutdown(c[0].host, SHUT_WR);
+	EXPECT_SEG(&c[0], TH_FIN | TH_ACK, 1, 1, 0);
+	rig()->send_max = 0;
+	guest_send(&c[0], TH_FIN | TH_ACK, 1, 1, "an answer", 9);
+	EXPECT_SEG(&c[0], TH_ACK, 2, 11, 0);
+	client(&c[1], 1);
+	EXPECT_EQ(host_read(&c[1], buf, sizeof(buf)), -ECONNRESET);
+	conn_close(&c[1], false);
+	EXPECT_QUIET();
+	rig()->send_max = -1;
+	tcp_sock_ready(flow_ref(rig_flow(&c[0]), EV_TCP, 0), EPOLLOUT);
+	rig_turn(0);
+	EXPECT_EQ(host_read(&c[0], buf, sizeof(buf)), 9);
+	EXPECT_EQ(host_read(&c[0], buf, sizeof(buf)), 0);
+	while (fake_pending())
+		rig_pop();
+	guest_send(&c[0], TH_ACK, 11, 2, NULL, 0);
+	rig_turn(0);
+	rig_advance(SEC);
+	conn_close(&c[0], false);
+	EXPECT_QUIET();
+	EXPECT_CLEAN();
+
+	group("... while an acknowledgement is missing");
+	rig_reset();
+	shared++;
+	client(&c[0], 0);
+	first(&c[0]);
+	EXPECT(conn_answer(&c[0]));
+	EXPECT(host_write(&c[0], "a request", 9));
+	shutdown(c[0].host, SHUT_WR);
+	while (EXPECT(rig_pop()) && !(rig()->got.flags & TH_FIN))
+		;
+	guest_send(&c[0], TH_FIN | TH_ACK, 1, 1, long_answer,
+		   sizeof(long_answer));
+	EXPECT_SEG(&c[0], TH_ACK, 11, 2 + sizeof(long_answer), 0);
+	client(&c[1], 1);
+	while ((n = host_read(&c[0], buf, sizeof(buf))) > 0)
+		all += (size_t)n;
+	EXPECT_EQ(n, 0);
+	EXPECT_EQ(all, sizeof(long_answer));
+	conn_close(&c[0], false);
+	EXPECT_SEG(&c[0], TH_ACK, 11, 2 + sizeof(long_answer), 0);
+	first(&c[1]);
+	EXPECT(conn_answer(&c[1]));
+	over(&c[1], 1, 1);
 }
 
 int main(void)
@@ -458,6 +533,7 @@ int main(void)
 	test_inbound(true);
 	test_inbound_fails();
 	test_alike();
+	test_alike_ended();
 	listen_close_all();
 	return done();
 }

@@ -420,6 +420,25 @@ static void test_urgent(void)
 	over(&c, 1, 402);
 }
 
+/* Read on the guest's account, before the event that tells of the urgent byte */
+static void test_urgent_unseen(void)
+{
+	struct conn c;
+
+	opened(&c, "an urgent byte that was not announced yet", 0);
+	ack(&c, 0, 128);
+	EXPECT(host_write(&c, data, 128));
+	EXPECT_SEG(&c, TH_ACK, 1, 1, 128);
+	EXPECT_EQ(send(c.host, data + 128, 1, MSG_OOB), 1);
+	EXPECT(host_write(&c, data + 129, 49));
+	ack(&c, 128, 65536);
+	EXPECT(bytes(&c, 128, 178, 1460) > 0);
+	EXPECT_QUIET();
+	ack(&c, 178, 65536);
+	EXPECT_QUIET();
+	over(&c, 1, 179);
+}
+
 static void test_failures(void)
 {
 	struct conn c;
@@ -452,6 +471,7 @@ int main(void)
 		test_no_room();
 		test_far();
 		test_urgent();
+	test_urgent_unseen();
 		test_failures();
 	}
 	listen_close_all();
