@@ -7,7 +7,10 @@
  * from many addresses has a flow for each until its time-out. Both are limited
  * by descriptors or by the table, and both would be in the way of everybody
  * else. So they stand in line, the newest one last, and go when there is need.
- * Connections to which one end has agreed already stand in a second line.
+ * Connections to which one end has agreed already stand in a second line. Not so
+ * those of the loopback bypass, though their client has: a target on this
+ * machine answers at once, or its program has ceased to accept, and then its
+ * queue is full for minutes.
  *
  * Nobody is told: a guest whose connection goes tries again, as if a SYN was
  * lost, or is reset if it goes on; a client sees a reset. Datagrams and pings
@@ -50,6 +53,11 @@ static void end(union flow *f)
 	case FLOW_TCP:
 		/* No data has been taken in this state */
 		sock_reset(f->tcp.sock);
+		break;
+	case FLOW_SPLICE:
+		/* Nothing has been moved: it has no pipes */
+		sock_reset(f->splice.sock[0]);
+		close(f->splice.sock[1]);
 		break;
 	case FLOW_UDP:
 		for (i = 0; i < 2; i++)

@@ -64,6 +64,9 @@ static union flow *add(enum flow_type type, uint8_t state)
 	if (type == FLOW_TCP) {
 		f->tcp.sock = fds[1];
 		f->tcp.state = state;
+	} else if (type == FLOW_SPLICE) {
+		f->splice.sock[0] = fds[1];
+		f->splice.sock[1] = dup(fds[1]);
 	} else if (type == FLOW_UDP) {
 		f->udp.sock[0] = -1;
 		f->udp.sock[1] = fds[1];
@@ -79,7 +82,7 @@ static union flow *add(enum flow_type type, uint8_t state)
 	return f;
 }
 
-/* lives() - Both the flow and its socket, or neither */
+/* lives() - Both the flow and its sockets, or neither */
 static bool lives(unsigned i)
 {
 	struct pollfd p = { .fd = other[i], .events = POLLIN };
@@ -103,12 +106,14 @@ static unsigned living(void)
 
 static void test_order(void)
 {
+	static const enum flow_type type[] = {
+		FLOW_TCP, FLOW_UDP, FLOW_PING, FLOW_SPLICE,
+	};
 	unsigned i;
 
 	begin("the oldest first");
 	for (i = 0; i < N; i++)
-		add(i % 3 == 2 ? FLOW_PING : i % 3 ? FLOW_UDP : FLOW_TCP,
-		    TS_CONNECTING);
+		add(type[i % 4], TS_CONNECTING);
 	EXPECT(half_retry(EMFILE));
 	EXPECT_EQ(living(), N - 8);
 	EXPECT(half_retry(ENOBUFS));
@@ -148,6 +153,16 @@ static void test_agreed(void)
 		EXPECT_EQ(lives(i), i < 5 || i == 9);
 	EXPECT(half_retry(EMFILE));
 	EXPECT(!half_retry(EMFILE));
+	for (i = 0; i < N; i++)
+		EXPECT_EQ(lives(i), i < 5);
+
+	begin("... on the loopback bypass, both ends at once");
+	for (i = 0; i < N; i++)
+		add(FLOW_SPLICE, 0);
+	for (i = 0; i < 5; i++)
+		half_answered(flow[i]);
+	while (half_retry(EMFILE))
+		;
 	for (i = 0; i < N; i++)
 		EXPECT_EQ(lives(i), i < 5);
 }
