@@ -19,6 +19,7 @@
 #include "half.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <unistd.h>
 
 #include "log.h"
@@ -43,6 +44,20 @@ static bool is_used(const union flow *f)
 
 	return seen[0] && seen[1] && (seen[0] > 2 || seen[1] > 2) &&
 	       clock_ms() - f->udp.used < SILENT;
+}
+
+/* is_answered() - The target of a connect() has answered, of which the event is
+ * still to come: many are opened in one turn, and this one is the next to be
+ * whole, or gone */
+static bool is_answered(const union flow *f)
+{
+	struct pollfd p = { .fd = -1, .events = POLLOUT };
+
+	if (f->h.type == FLOW_SPLICE)
+		p.fd = f->splice.sock[1];
+	else if (f->h.type == FLOW_TCP && f->tcp.state == TS_CONNECTING)
+		p.fd = f->tcp.sock;
+	return poll(&p, 1, 0) > 0;
 }
 
 static void end(union flow *f)
@@ -86,6 +101,8 @@ static unsigned give_up(unsigned n, unsigned tries)
 			flow_list(f, FLOW_HALF);
 			continue;
 		}
+		if (is_answered(f))
+			continue;
 		end(f);
 		ended++;
 	}
