@@ -7,7 +7,10 @@
  * from many addresses has a flow for each until its time-out. Both are limited
  * by descriptors or by the table, and both would be in the way of everybody
  * else. So they stand in line, the newest one last, and go when there is need.
- * Connections to which one end has agreed already stand in a second line.
+ * Connections to which one end has agreed already stand in a second line. Not so
+ * those of the loopback bypass, though their client has: a target on this
+ * machine answers at once, or its program has ceased to accept, and then its
+ * queue is full for minutes.
  *
  * Nobody is told: a guest whose connection goes tries again, as if a SYN was
  * lost, or is reset if it goes on; a client sees a reset. Datagrams and pings
@@ -16,6 +19,7 @@
 #include "half.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <unistd.h>
 
 #include "log.h"
@@ -42,6 +46,20 @@ static bool is_used(const union flow *f)
 	       clock_ms() - f->udp.used < SILENT;
 }
 
+/* is_answered() - The target of a connect() has answered, of which the event is
+ * still to come: many are opened in one turn, and this one is the next to be
+ * whole, or gone */
+static bool is_answered(const union flow *f)
+{
+	struct pollfd p = { .fd = -1, .events = POLLOUT };
+
+	if (f->h.type == FLOW_SPLICE)
+		p.fd = f->splice.sock[1];
+	else if (f->h.type == FLOW_TCP && f->tcp.state == TS_CONNECTING)
+		p.fd = f->tcp.sock;
+	return poll(&p, 1, 0) > 0;
+}
+
 static void end(union flow *f)
 {
 	unsigned i;
@@ -50,6 +68,11 @@ static void end(union flow *f)
 	case FLOW_TCP:
 		/* No data has been taken in this state */
 		sock_reset(f->tcp.sock);
+		break;
+	case FLOW_SPLICE:
+		/* Nothing has been moved: it has no pipes */
+		sock_reset(f->splice.sock[0]);
+		close(f->splice.sock[1]);
 		break;
 	case FLOW_UDP:
 		for (i = 0; i < 2; i++)
@@ -78,6 +101,8 @@ static unsigned give_up(unsigned n, unsigned tries)
 			flow_list(f, FLOW_HALF);
 			continue;
 		}
+		if (is_answered(f))
+			continue;
 		end(f);
 		ended++;
 	}

@@ -17,6 +17,9 @@
  *
  * Sockets in the namespace are made there in batches and kept in store.
  *
+ * A target whose queue is full answers nothing for minutes; such connections may
+ * have to go before that (half.c).
+ *
  * There is no idle timer: both ends are kernels of this machine, which tell
  * when a process is gone, and a connection may be quiet as long as it likes.
  */
@@ -31,10 +34,12 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "half.h"
 #include "log.h"
 #include "ns.h"
 #include "sock.h"
 #include "timer.h"
+#include "udp_splice.h"
 #include "util.h"
 
 #define EVENTS		(EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLPRI | EPOLLET)
@@ -489,6 +494,7 @@ void splice_ready(union ev_ref ref, uint32_t mask)
 		return;
 	}
 	s->connected = true;
+	half_answered(f);
 	note(s, side, mask);
 	move_both(f, side);
 }
@@ -505,6 +511,15 @@ static int connect_target(const struct side *tgt, bool *pending)
 				    sock_tcp_connect(tgt, pending);
 }
 
+/* After error number @e, could there be a descriptor now? */
+static bool make_room(int e)
+{
+	if ((e == EMFILE || e == ENFILE) &&
+	    (splice_release() || udp_splice_release()))
+		return true;
+	return half_retry(e);
+}
+
 void splice_open(union flow *f, int fd)
 {
 	const struct side *tgt = &f->h.side[1];
@@ -512,9 +527,9 @@ void splice_open(union flow *f, int fd)
 	bool pending;
 	int i, rc;
 
-	rc = connect_target(tgt, &pending);
-	if ((rc == -EMFILE || rc == -ENFILE) && splice_release())
+	do
 		rc = connect_target(tgt, &pending);
+	while (rc < 0 && make_room(-rc));
 	if (rc < 0) {
 		if (log_shown(LOG_LVL_DEBUG))
 			debug("%s: %s", flow_str(f), strerror(-rc));
@@ -531,6 +546,8 @@ void splice_open(union flow *f, int fd)
 	s->connected = !pending;
 	s->spoke = NOBODY;
 	flow_commit(f, FLOW_SPLICE, 0);
+	if (pending)
+		half_enter(f);
 	ev_soon();
 
 	/* The target first: it is connected by now, most times, and then what

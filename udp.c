@@ -313,7 +313,7 @@ static bool open_spliced(union flow *f)
 {
 	int rc = udp_splice_open(f);
 
-	while (rc && make_room(rc)) {
+	while (rc && (make_room(rc) || half_retry(-rc))) {
 		if (f->udp.sock[1] >= 0)
 			close(f->udp.sock[1]);
 		f->udp.sock[1] = -1;

@@ -1,8 +1,9 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Floods: connections to two hundred thousand addresses where nobody answers, a
-hundred thousand UDP ports, pings, a full table of flows, few descriptors, no
-memory to be had, and a kernel that refuses. Meanwhile a new conversation of each
+hundred thousand UDP ports, pings, a full table of flows, few descriptors, clients
+of programs that have ceased to accept, no memory to be had, and a kernel that
+refuses. Meanwhile a new conversation of each
 kind and direction comes about at once; the daemon neither ends nor spins, and
 afterwards has no more than before.
 
@@ -33,6 +34,7 @@ ONLY = os.environ.get("E2E_ONLY", "").split()
 PORTS = SYNS // 2
 FLOWS = 131_072
 ECHO, IN, SPOOFED = 7000, 6000, 6001
+OUT, FULL_IN, FULL_OUT = 6100, 6002, 6102       # of the loopback bypass, with IN
 SOON = 1.0              # seconds
 BUSY = os.environ.get("DEBUG") or os.getloadavg()[0] > os.cpu_count()
 LATE = 5.0 if BUSY else SOON
@@ -124,11 +126,22 @@ def news(guest, v):
     }
 
 
-def probe(guest, took, stop=None):
+def local_news(guest, v):
+    """The same past the guest's link, and once on it"""
+    return {
+        "TCP out": lambda: tcp_new(guest, REMOTE[v], ECHO),
+        "local TCP out": lambda: tcp_new(guest, LOOP[v], OUT),
+        "local TCP in": lambda: tcp_new(topo.host, LOOP[v], IN),
+        "local UDP out": lambda: udp_new(guest, LOOP[v], OUT),
+        "local UDP in": lambda: udp_new(topo.host, LOOP[v], IN),
+    }
+
+
+def probe(guest, took, stop=None, of=news):
     """One of each, again and again until @stop; -> took[kind] = [seconds]"""
     while True:
         for v in 4, 6:
-            for kind, f in news(guest, v).items():
+            for kind, f in of(guest, v).items():
                 t = time.monotonic()
                 try:
                     good = f()
@@ -316,10 +329,9 @@ OPTS = "-t", f"{IN}", "-u", f"{IN},{SPOOFED}"
 class Container(Pasta):
     kind = "pasta"
 
-    def __init__(self, env=None):
-        super().__init__(topo, ("--config-net", "-f", "--listen-always", "-T",
-                                "none", "-U", "none", *OPTS),
-                         ("sleep", "infinity"), env)
+    def __init__(self, env=None, opts=("-T", "none", "-U", "none", *OPTS)):
+        super().__init__(topo, ("--config-net", "-f", "--listen-always",
+                                *opts), ("sleep", "infinity"), env)
 
 
 class Machine(PumpGuest):
@@ -392,6 +404,56 @@ def few_descriptors(kind):
             ok(fds(p) <= 256, f"{kind.kind}: no more than 256", fds(p))
     finally:
         limited("")
+
+
+def throng(pid, port, n=400):
+    """Client after client of @port; the last @n stay"""
+    keep = []
+    while True:
+        s = socket_in(pid)
+        s.setblocking(False)
+        s.connect_ex((LOOP[4], port))
+        keep = keep[1 - n:] + [s]
+
+
+def ceased(kind):
+    """Programs listen, but do not accept: whoever connects to them past the
+    guest's link has two descriptors for nothing."""
+    limited("-n 256")
+    try:
+        with kind(opts=("-t", f"{IN},{FULL_IN}", "-T", f"{OUT},{FULL_OUT}",
+                        "-u", f"{IN}", "-U", f"{OUT}")) as p, \
+                Service(p.guest, HOST, IN), Service(topo.host, LOOP, OUT):
+            probe(p.guest, {}, of=local_news)
+            base = fds(p) + 16      # of stores
+            for d, srv, cli, port in (("in", p.guest, topo.host, FULL_IN),
+                                      ("out", topo.host, p.guest, FULL_OUT)):
+                name = f"256 descriptors, none accepts, {d}"
+                # For minutes, as is the default
+                run(*enter(srv, "sysctl", "-q",
+                           "net.ipv4.tcp_syn_retries=6"))
+                base += ceased_one(p, name, srv, cli, port)
+                calm(p, name, base)
+    finally:
+        limited("")
+        run(*enter(topo.host, "sysctl", "-q", "net.ipv4.tcp_syn_retries=1"))
+
+
+def ceased_one(p, name, srv, cli, port):
+    """-> how many descriptors flows of UDP may have afterwards"""
+    took = {}
+    with listen_in(srv, 4, port=port, backlog=1):
+        f = Forked(throng, cli, port)
+        try:
+            wait_for("shortage", lambda: fds(p) >= 240)
+            for _ in range(4):
+                probe(p.guest, took, of=local_news)
+            ok(fds(p) >= 200, f"{name}: most are in use", fds(p))
+        finally:
+            f.kill()
+    judge(took, name)
+    ok(p.proc.poll() is None, f"{name}: the daemon lives", p.text())
+    return sum(len(t) for k, t in took.items() if "UDP" in k)
 
 
 def no_memory(kind):
@@ -491,9 +553,12 @@ ip(topo.remote, "route add blackhole 10.96.0.0/11")
 run(*enter(topo.host, "sysctl", "-q", "net.ipv4.tcp_syn_retries=1"))
 with Service(topo.remote, REMOTE, ECHO):
     for kind in Container, Machine:
-        for f in few_descriptors, no_memory, refusals, many_syns, full_table:
+        for f in (few_descriptors, ceased, no_memory, refusals, many_syns,
+                  full_table):
             if ONLY and f.__name__ not in ONLY:
                 continue
+            if f is ceased and kind is not Container:
+                continue            # there is no such way
             if os.environ.get("DEBUG") and f in (no_memory, refusals):
                 skip(f.__name__, "the sanitizers have their own memory")
                 continue

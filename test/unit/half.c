@@ -4,7 +4,8 @@
  * full, in which order, and who is not
  *
  * Flows are made by hand, with pipes for sockets: the other end tells whether
- * it has been closed.
+ * it has been closed. They have the reading ends, which are never writable, as
+ * sockets are that wait for an answer.
  */
 #include "half.h"
 
@@ -62,24 +63,27 @@ static union flow *add(enum flow_type type, uint8_t state)
 	if (!f || pipe(fds))
 		abort();
 	if (type == FLOW_TCP) {
-		f->tcp.sock = fds[1];
+		f->tcp.sock = fds[0];
 		f->tcp.state = state;
+	} else if (type == FLOW_SPLICE) {
+		f->splice.sock[0] = fds[0];
+		f->splice.sock[1] = dup(fds[0]);
 	} else if (type == FLOW_UDP) {
 		f->udp.sock[0] = -1;
-		f->udp.sock[1] = fds[1];
+		f->udp.sock[1] = fds[0];
 		f->udp.used = (uint32_t)(clock_now() / MSEC);
 	} else {
-		f->icmp.sock = fds[1];
+		f->icmp.sock = fds[0];
 	}
 	flow_commit(f, type, 1);
 	timer_set(&f->h.timer, TM_TCP, SEC);
 	flow[n] = f;
-	other[n++] = fds[0];
+	other[n++] = fds[1];
 	half_enter(f);
 	return f;
 }
 
-/* lives() - Both the flow and its socket, or neither */
+/* lives() - Both the flow and its sockets, or neither */
 static bool lives(unsigned i)
 {
 	struct pollfd p = { .fd = other[i], .events = POLLIN };
@@ -103,12 +107,14 @@ static unsigned living(void)
 
 static void test_order(void)
 {
+	static const enum flow_type type[] = {
+		FLOW_TCP, FLOW_UDP, FLOW_PING, FLOW_SPLICE,
+	};
 	unsigned i;
 
 	begin("the oldest first");
 	for (i = 0; i < N; i++)
-		add(i % 3 == 2 ? FLOW_PING : i % 3 ? FLOW_UDP : FLOW_TCP,
-		    TS_CONNECTING);
+		add(type[i % 4], TS_CONNECTING);
 	EXPECT(half_retry(EMFILE));
 	EXPECT_EQ(living(), N - 8);
 	EXPECT(half_retry(ENOBUFS));
@@ -150,6 +156,36 @@ static void test_agreed(void)
 	EXPECT(!half_retry(EMFILE));
 	for (i = 0; i < N; i++)
 		EXPECT_EQ(lives(i), i < 5);
+
+	begin("... on the loopback bypass, both ends at once");
+	for (i = 0; i < N; i++)
+		add(FLOW_SPLICE, 0);
+	for (i = 0; i < 5; i++)
+		half_answered(flow[i]);
+	while (half_retry(EMFILE))
+		;
+	for (i = 0; i < N; i++)
+		EXPECT_EQ(lives(i), i < 5);
+}
+
+/* Their connect() has come to its end, but not yet its event */
+static void test_unheard(void)
+{
+	unsigned i;
+
+	begin("answered in this turn");
+	for (i = 0; i < 10; i++) {
+		add(i % 2 ? FLOW_SPLICE : FLOW_TCP, TS_CONNECTING);
+		if (i < 4)
+			dup2(other[i], i % 2 ? flow[i]->splice.sock[1] :
+			     flow[i]->tcp.sock);
+	}
+	EXPECT(half_retry(EMFILE));
+	EXPECT(!half_retry(EMFILE));
+	for (i = 0; i < 10; i++)
+		EXPECT_EQ(flow[i]->h.type != FLOW_CLOSED, i < 4);
+	for (i = 0; i < 4; i++)
+		close(i % 2 ? flow[i]->splice.sock[1] : flow[i]->tcp.sock);
 }
 
 static void test_in_use(void)
@@ -230,6 +266,7 @@ int main(void)
 	siphash_init(3);
 	test_order();
 	test_agreed();
+	test_unheard();
 	test_in_use();
 	test_table();
 	return done();

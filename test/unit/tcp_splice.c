@@ -38,6 +38,7 @@ static struct {
 	bool		no_pipe, small_pipe;
 	size_t		most;		/* that a splice() moves; 0: all */
 	int		connect, watch;	/* -errno, of the next calls */
+	unsigned	fds;		/* no connection with more; 0: any */
 } bad;
 
 static uint32_t rnd(void)
@@ -132,10 +133,25 @@ int __wrap_pipe2(int p[2], int flags)
 	return rc;
 }
 
+static unsigned fd_count(void)
+{
+	DIR *d = opendir("/proc/self/fd");
+	unsigned n = 0;
+
+	if (!d)
+		return 0;
+	while (readdir(d))
+		n++;
+	closedir(d);
+	return n;
+}
+
 int __real_sock_tcp_connect(const struct side *s, bool *pending);
 int __wrap_sock_tcp_connect(const struct side *s, bool *pending);
 int __wrap_sock_tcp_connect(const struct side *s, bool *pending)
 {
+	if (bad.fds && fd_count() > bad.fds)
+		return -EMFILE;
 	return bad.connect ? bad.connect : __real_sock_tcp_connect(s, pending);
 }
 
@@ -179,19 +195,6 @@ static int listener(in_port_t *p)
 	EXPECT_EQ(getsockname(fd, (struct sockaddr *)&a, &len), 0);
 	*p = ntohs(a.sin_port);
 	return fd;
-}
-
-static unsigned fd_count(void)
-{
-	DIR *d = opendir("/proc/self/fd");
-	unsigned n = 0;
-
-	if (!d)
-		return 0;
-	while (readdir(d))
-		n++;
-	closedir(d);
-	return n;
 }
 
 /* turn() - What the loop does */
@@ -251,9 +254,12 @@ static int client(uint8_t from, in_port_t target)
 
 static int served(void)
 {
+	struct pollfd p = { .fd = server, .events = POLLIN };
 	int s;
 
 	settle();
+	if (!EXPECT(poll(&p, 1, 1000) == 1))
+		return -1;
 	s = accept(server, NULL, NULL);
 	EXPECT(s >= 0);
 	fcntl(s, F_SETFL, O_NONBLOCK);
@@ -619,6 +625,53 @@ static void no_target(void)
 	EXPECT_EQ(fd_count(), fds);
 }
 
+/* Connections to a program that has ceased to accept are given up for others,
+ * the oldest first; but not the one that it would accept next */
+static void queue_full(void)
+{
+	unsigned before = fd_count(), i;
+	int c[20], new, s, full;
+	in_port_t at;
+
+	group("no descriptor: those whose target does not answer go");
+	full = listener(&at);
+	EXPECT_EQ(listen(full, 0), 0);
+	for (i = 0; i < 20; i++)
+		c[i] = client(PIF_NS, at);
+	settle();
+	EXPECT_EQ(flow_count(), 20);
+	EXPECT_EQ(flow_listed(FLOW_HALF), 19);
+
+	bad.fds = fd_count() + 1;	/* and client() has two */
+	pair(&new, &s);
+	EXPECT_EQ(flow_listed(FLOW_HALF), 11);
+	EXPECT_EQ(__real_send(s, "x", 1, 0), 1);
+	EXPECT_EQ(get(new), 1);
+	for (i = 0; i < 20; i++)
+		EXPECT_EQ(get(c[i]), i && i < 9 ? -ECONNRESET : -EAGAIN);
+
+	group("... all of them, in need, but whole ones never");
+	bad.fds = 1;
+	i = (unsigned)client(PIF_NS, port);
+	bad.fds = 0;
+	EXPECT_EQ(get((int)i), -ECONNRESET);
+	close((int)i);
+	EXPECT_EQ(flow_listed(FLOW_HALF), 0);
+	EXPECT_EQ(flow_count(), 2);
+	EXPECT_EQ(get(c[19]), -ECONNRESET);
+	EXPECT_EQ(get(c[0]), -EAGAIN);
+	EXPECT_EQ(__real_send(s, "x", 1, 0), 1);
+	EXPECT_EQ(get(new), 1);
+	for (i = 0; i < 20; i++)
+		close(c[i]);
+	close(new);
+	close(s);
+	close(full);
+	leak_free();
+	splice_init();
+	EXPECT_EQ(fd_count(), before);
+}
+
 static ino_t net_ino(void)
 {
 	struct stat st = { .st_ino = 0 };
@@ -729,6 +782,7 @@ int main(void)
 	urgent();
 	splice_init();
 	no_target();
+	queue_full();
 	EXPECT_EQ(fd_count(), fds);
 	in_namespace();
 	return done();
