@@ -104,6 +104,7 @@ static struct {
 	struct ring	ring[VHOST_RINGS];
 	struct msg	msg;		/* being received */
 	size_t		got;		/* bytes of it */
+	struct log_few	told;		/* what was wrong */
 } dev = { .fd = -1 };
 
 /* -------------------------------------------------------------- descriptors */
@@ -181,6 +182,8 @@ static enum verdict bad(const char *format, ...)
 	char text[128];
 	va_list args;
 
+	if (!log_few(&dev.told))
+		return BAD;
 	va_start(args, format);
 	(void)vsnprintf(text, sizeof(text), format, args);
 	va_end(args);
@@ -689,8 +692,9 @@ struct vring *vhost_ring(enum vhost_ring i)
 		return &r->v;
 	if (r->v.broken && !r->told_broken) {
 		r->told_broken = true;
-		warn("The guest has put nonsense into its ring %u, which stops",
-		     i);
+		if (log_few(&dev.told))
+			warn("The guest has put nonsense into its ring %u, which stops",
+			     i);
 		event_write(r->err);
 	}
 	return NULL;
