@@ -36,6 +36,7 @@
 static struct {
 	int spare;		/* a descriptor for the day when all are in use */
 	bool has_spare;
+	bool waited;		/* for a lock that somebody keeps */
 } state;
 
 static struct sockaddr_un address(const char *path)
@@ -109,7 +110,8 @@ static int lock(int dir)
 	int fd = openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC), i;
 
 	for (i = 0; fd >= 0 && flock(fd, LOCK_EX | LOCK_NB); i++) {
-		if (errno != EWOULDBLOCK || i == LOCK_TRIES) {
+		state.waited = state.waited || i == LOCK_TRIES;
+		if (errno != EWOULDBLOCK || state.waited) {
 			close(fd);
 			return -1;
 		}

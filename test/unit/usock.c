@@ -103,14 +103,19 @@ static void test_lock_held(void)
 	int fd = open(dir, O_RDONLY | O_DIRECTORY);
 	char path[USOCK_PATH_LEN];
 	struct timespec a, b;
+	int i;
 
 	EXPECT(!flock(fd, LOCK_EX));
 	leftover();
 	(void)snprintf(path, sizeof(path), "%s", at.sun_path);
 	clock_gettime(CLOCK_MONOTONIC, &a);
 	close(usock_listen(path));
+	for (i = 0; i < 98; i++) {	/* it looks at so many by default */
+		leftover();
+		close(usock_listen(path));
+	}
 	clock_gettime(CLOCK_MONOTONIC, &b);
-	EXPECT(b.tv_sec - a.tv_sec < 10);
+	EXPECT(b.tv_sec - a.tv_sec < 15);
 	close(fd);
 }
 
