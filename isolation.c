@@ -235,6 +235,12 @@ void isolate_userns(void)
 		die("Cannot map group %u: %s", gid, strerror(-rc));
 }
 
+void isolate_memory(void)
+{
+	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0))
+		die_perror("Cannot become undumpable");
+}
+
 void isolate_mounts(void)
 {
 	const unsigned long opt = MS_NODEV | MS_NOSUID | MS_NOEXEC | MS_RDONLY;
@@ -304,8 +310,7 @@ void isolate_final(bool low_ports)
 		die_perror("Cannot set no_new_privs");
 	caps_limit(low_ports && found.own_userns ?
 		   CAP_BIT(CAP_NET_BIND_SERVICE) : 0);
-	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0))
-		die_perror("Cannot become undumpable");
+	isolate_memory();
 }
 
 /* ---------------------------------------------------------------- Landlock */

@@ -44,6 +44,10 @@ void isolate_user(const struct isolate_conf *c);
  */
 void isolate_userns(void);
 
+/* isolate_memory() - Nobody can look into us, or steer us, whatever rights over
+ * our user namespace they have: to be called before others are in it */
+void isolate_memory(void);
+
 /* isolate_mounts() - IPC, UTS and mount namespaces of our own, the last with
  * an empty read-only root: no file can be opened any more */
 void isolate_mounts(void);

@@ -311,3 +311,10 @@ bool log_ratelimit(unsigned long *last, unsigned seconds)
 	*last = t;
 	return true;
 }
+
+bool log_few(struct log_few *few)
+{
+	if (log_ratelimit(&few->last, 1))
+		few->n = 0;
+	return few->n++ < LOG_FEW;
+}

@@ -68,4 +68,15 @@ void trace(const char *fmt, ...) printf_like(1, 2);
  */
 bool log_ratelimit(unsigned long *last, unsigned seconds);
 
+/* log_few() - The same for what is of interest each time, unless somebody does
+ * it on purpose: true LOG_FEW times in a second */
+#define LOG_FEW		10U
+
+struct log_few {
+	unsigned long	last;
+	unsigned	n;
+};
+
+bool log_few(struct log_few *few);
+
 #endif /* LOG_H */

@@ -81,6 +81,7 @@ static struct {
 	bool		served;		/* one has connected */
 	bool		waiting;	/* one could not be accepted */
 	bool		more;		/* there may be others */
+	struct log_few	came, left;	/* what was told of that */
 	unsigned long	refused;	/* when that was last told */
 	unsigned	unflushed;	/* turns that held frames back */
 	unsigned	delayed;	/* turns that somebody has waited in FLOW_LATER */
@@ -127,7 +128,8 @@ static void guest_gone(void)
 	}
 	if (!self.served)
 		return;
-	info("The guest has disconnected");
+	if (log_few(&self.left))
+		info("The guest has disconnected");
 	the_link()->detach();
 	guest_forget();
 	mcast_forget();
@@ -197,7 +199,8 @@ static void client_ready(union ev_ref ref, uint32_t mask)
 			close(fd);
 			continue;
 		}
-		tell_peer("A guest has connected", &peer);
+		if (log_few(&self.came))
+			tell_peer("A guest has connected", &peer);
 		guest_came(fd);
 	}
 	self.more = fd >= 0;

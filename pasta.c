@@ -206,6 +206,10 @@ static void spawn(const struct conf *c)
 
 	(void)snprintf(path, sizeof(path), "/proc/%d/ns/net", pasta.child);
 	ns_set(open_ns(path));
+
+	/* Only now, or its files in /proc would be root's, as ours are now: it
+	 * will have rights over us, and see us, if it uncovers the host's */
+	isolate_memory();
 }
 
 void pasta_go(void)
@@ -427,6 +431,8 @@ static void join(const struct conf *c)
 		watch_entry(net);
 	ns_set(open_ns(net));
 
+	/* Whoever is in there already has rights over us from here on */
+	isolate_memory();
 	if (fd >= 0) {
 		if (!same_userns(fd) && setns(fd, CLONE_NEWUSER))
 			die_perror("Cannot join user namespace %s", user);

@@ -60,6 +60,7 @@ static struct {
 	int		fd;		/* -1: nobody there */
 	bool		lost;
 	bool		full;		/* EPOLLOUT has been asked for */
+	struct log_few	told;		/* why a connection had to end */
 
 	struct tap_arena arena;
 	size_t		at, end;	/* not yet given bytes of arena.rx */
@@ -137,7 +138,8 @@ void tap_stream_writable(void)
 static void fail(int error)
 {
 	stream.lost = true;
-	if (error && error != EPIPE && error != ECONNRESET)
+	if (error && error != EPIPE && error != ECONNRESET &&
+	    log_few(&stream.told))
 		warn("Connection to the guest failed: %s", strerror(error));
 }
 
@@ -195,8 +197,9 @@ static int stream_recv(struct tap_frame *f, int max)
 
 	while (n < max && next(&len)) {
 		if (!frame_length(len)) {
-			warn("Frame length %u from the guest is not from %u to %u: closing the connection",
-			     len, ETH_HLEN_, FRAME_MAX);
+			if (log_few(&stream.told))
+				warn("Frame length %u from the guest is not from %u to %u: closing the connection",
+				     len, ETH_HLEN_, FRAME_MAX);
 			stream.lost = true;
 			break;
 		}

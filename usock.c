@@ -7,6 +7,10 @@
  * not, it is a leftover that goes. We ask by connecting with a socket of the
  * wrong type, of which the one behind it learns nothing: it might take us for
  * its guest. Only leftovers are ever removed.
+ *
+ * Two of us that start at once would find the same leftover, and the later one
+ * remove what the first has bound meanwhile. So they take turns, by a lock on
+ * the directory. Others may lock it too: we do not wait for them for ever.
  */
 #include "usock.h"
 
@@ -15,8 +19,10 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "file.h"
@@ -24,11 +30,13 @@
 
 #define DEFAULT_PATH	"/tmp/passt_%u.socket"
 #define DEFAULT_MAX	99U
+#define LOCK_TRIES	200	/* every 5 ms; it is held for less than one */
 #define BACKLOG		16	/* refused ones must not wait for their turn */
 
 static struct {
 	int spare;		/* a descriptor for the day when all are in use */
 	bool has_spare;
+	bool waited;		/* for a lock that somebody keeps */
 } state;
 
 static struct sockaddr_un address(const char *path)
@@ -94,17 +102,38 @@ static int take_at(int fd, const struct sockaddr_un *sa, int dir,
 	return 0;
 }
 
+/* lock() - Be the only one in @dir who takes a name; a descriptor that ends it
+ * when closed, or -1 if that was not possible */
+static int lock(int dir)
+{
+	static const struct timespec pause = { .tv_nsec = 5000000 };
+	int fd = openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC), i;
+
+	for (i = 0; fd >= 0 && flock(fd, LOCK_EX | LOCK_NB); i++) {
+		state.waited = state.waited || i == LOCK_TRIES;
+		if (errno != EWOULDBLOCK || state.waited) {
+			close(fd);
+			return -1;
+		}
+		(void)nanosleep(&pause, NULL);
+	}
+	return fd;
+}
+
 /* take() - The same; *@why: of those errors that errno has no text for */
 static int take(int fd, const struct sockaddr_un *sa, const char **why)
 {
 	char name[NAME_MAX + 1];
-	int dir, e;
+	int dir, held, e;
 
 	dir = file_parent(sa->sun_path, name, why);
 	if (dir < 0)
 		return -dir;
+	held = lock(dir);
 	e = take_at(fd, sa, dir, name);
 	close(dir);
+	if (held >= 0)
+		close(held);
 	if (e == EADDRINUSE)
 		*why = "in use: another process serves it";
 	else if (e == ENOTSOCK)

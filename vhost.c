@@ -62,6 +62,10 @@
 #define FDS_MAX		VMEM_REGIONS
 #define MESSAGES	32		/* per event */
 
+/* All that can come at once, and what stays. A guest may use up all descriptors,
+ * be reset, and come again: then there have to be some for these */
+#define SPARES		(FDS_MAX + 3 * VHOST_RINGS)
+
 struct header {
 	uint32_t	request, flags, size;
 };
@@ -104,6 +108,9 @@ static struct {
 	struct ring	ring[VHOST_RINGS];
 	struct msg	msg;		/* being received */
 	size_t		got;		/* bytes of it */
+	struct log_few	told;		/* what was wrong */
+	int		spare[SPARES];
+	unsigned	nspare;
 } dev = { .fd = -1 };
 
 /* -------------------------------------------------------------- descriptors */
@@ -145,6 +152,29 @@ static void take_fd(struct msg *m, int *fd)
 	}
 }
 
+static void spares_free(void)
+{
+	while (dev.nspare)
+		close(dev.spare[--dev.nspare]);
+}
+
+/* spares_take() - As many as may still come, at once: before others have them */
+static void spares_take(void)
+{
+	unsigned want = SPARES, i;
+
+	for (i = 0; i < VHOST_RINGS; i++)
+		want -= (dev.ring[i].kick >= 0) + (dev.ring[i].call >= 0) +
+			(dev.ring[i].err >= 0);
+	while (dev.nspare < want) {
+		int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+		if (fd < 0)
+			break;
+		dev.spare[dev.nspare++] = fd;
+	}
+}
+
 /* take_event() - The same for what we will write to: we must not hang in it,
  * whatever it is */
 static void take_event(struct msg *m, int *fd)
@@ -181,6 +211,8 @@ static enum verdict bad(const char *format, ...)
 	char text[128];
 	va_list args;
 
+	if (!log_few(&dev.told))
+		return BAD;
 	va_start(args, format);
 	(void)vsnprintf(text, sizeof(text), format, args);
 	va_end(args);
@@ -617,17 +649,20 @@ static int receive(void)
 bool vhost_messages(void)
 {
 	unsigned i;
-	int rc;
+	int rc = 1;
 
-	for (i = 0; i < MESSAGES; i++) {
+	spares_free();
+	for (i = 0; i < MESSAGES && rc > 0; i++) {
 		rc = receive();
-		if (rc <= 0)
-			return !rc;
-		if (!handle())
-			return false;
-		drop_message();
+		if (rc > 0 && !handle())
+			rc = -1;
+		else if (rc > 0)
+			drop_message();
 	}
-	return true;
+	if (rc < 0)
+		drop_message();
+	spares_take();
+	return rc >= 0;
 }
 
 /* -------------------------------------------------------------- the device */
@@ -642,6 +677,7 @@ int vhost_attach(int fd)
 		dev.ring[i].kick = dev.ring[i].call = dev.ring[i].err = -1;
 	vhost_detach();
 	dev.fd = fd;
+	spares_take();
 	ref.index = VHOST_CONTROL;
 	rc = ev_add(fd, EPOLLIN, ref);
 	if (rc)
@@ -669,6 +705,7 @@ void vhost_detach(void)
 	vmem_unmap();
 	drop_watched(&dev.fd);
 	dev.features = dev.proto = 0;
+	spares_take();
 }
 
 int vhost_fd(void)
@@ -689,8 +726,9 @@ struct vring *vhost_ring(enum vhost_ring i)
 		return &r->v;
 	if (r->v.broken && !r->told_broken) {
 		r->told_broken = true;
-		warn("The guest has put nonsense into its ring %u, which stops",
-		     i);
+		if (log_few(&dev.told))
+			warn("The guest has put nonsense into its ring %u, which stops",
+			     i);
 		event_write(r->err);
 	}
 	return NULL;

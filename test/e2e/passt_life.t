@@ -346,6 +346,18 @@ def hammered():
         ok(served > 100, "refused ones do not hold up the guest", served)
         ok(1 <= told <= t + 2, "... and are told of once a second", told)
 
+    with case("coming and going"), Passt(topo, [], quiet=False) as p:
+        t = time.monotonic()
+        for _ in range(2000):
+            with socket.socket(socket.AF_UNIX) as s:
+                s.connect(p.sock)
+                s.sendall(b"\xff" * 4)
+        t = time.monotonic() - t
+        told = len(p.text().splitlines())
+        ok(10 <= told <= 30 * (t + 2),
+           "2000 that come, talk nonsense and go do not fill the log either",
+           (told, t))
+
 
 def one_off():
     for opt in "-1", "--one-off":

@@ -335,7 +335,9 @@ static void test_die(bool with_errno)
 int main(void)
 {
 	char path[] = "/tmp/unit-log-XXXXXX";
+	struct log_few few = { 0 };
 	unsigned long last = 0;
+	unsigned told = 0, i;
 	int saved = dup(STDERR_FILENO);
 
 	out = mkstemp(path);
@@ -357,6 +359,13 @@ int main(void)
 	EXPECT(log_ratelimit(&last, 1000));
 	EXPECT(!log_ratelimit(&last, 1000));
 	EXPECT(log_ratelimit(&last, 0));
+
+	group("log_few");
+	for (i = 0; i < 1000; i++)
+		told += log_few(&few);
+	EXPECT(told >= LOG_FEW && told <= 2 * LOG_FEW);	/* in two seconds? */
+	few.last = 1;
+	EXPECT(log_few(&few));
 
 	dup2(saved, STDERR_FILENO);
 	return done();

@@ -12,6 +12,7 @@
 #include <fcntl.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -28,16 +29,33 @@ static const struct front_style style = {
 	.rxbuf = 2048,
 };
 
-static unsigned open_fds(void)
+/* Kept for the day when there are no others: UDP sockets, of which there are none
+ * else */
+static bool is_spare(int fd)
+{
+	socklen_t len = sizeof(int);
+	int domain;
+
+	return !getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &len) &&
+	       domain == AF_INET;
+}
+
+static unsigned count_fds(bool spare)
 {
 	DIR *d = opendir("/proc/self/fd");
+	struct dirent *e;
 	unsigned n = 0;
 
-	while (d && readdir(d))
-		n++;
+	while (d && (e = readdir(d)))
+		n += is_spare(*e->d_name == '.' ? -1 : atoi(e->d_name)) == spare;
 	if (d)
 		closedir(d);
 	return n;
+}
+
+static unsigned open_fds(void)
+{
+	return count_fds(false);
 }
 
 static void fresh(void)
@@ -516,6 +534,75 @@ static void stale(void)
 	EXPECT_EQ(ev_wait(ev, 4, 0), 0);
 }
 
+/* -------------------------------------------------------------- poverty */
+
+/* hog() - Open all that can be; how many in all, with @n there already */
+static unsigned hog(int *fd, unsigned n, unsigned max)
+{
+	while (n < max && (fd[n] = dup(STDERR_FILENO)) >= 0)
+		n++;
+	return n;
+}
+
+/* As many descriptors as a front-end can bring */
+static void bring_all(void)
+{
+	struct {
+		uint32_t n, padding;
+		uint64_t r[8][4];
+	} t = { 8, 0, { { 0 } } };
+	const uint64_t ring[] = { 0, 1 };
+	int fd[8];
+	unsigned i;
+
+	for (i = 0; i < 8; i++) {
+		t.r[i][0] = t.r[i][2] = (uint64_t)i << 20;
+		t.r[i][1] = 4096;
+		fd[i] = front.memfd;
+	}
+	for (i = 0; i < 2; i++) {
+		EXPECT(front_send(&front, SET_VRING_CALL, 1, &ring[i], 8,
+				  &front.ring[i].call, 1));
+		EXPECT(front_send(&front, SET_VRING_ERR, 1, &ring[i], 8,
+				  &front.ring[i].call, 1));
+		EXPECT(front_send(&front, SET_VRING_KICK, 1, &ring[i], 8,
+				  &front.ring[i].kick, 1));
+	}
+	EXPECT(front_send(&front, SET_MEM_TABLE, 1, &t, sizeof(t), fd, 8));
+}
+
+static void poor(void)
+{
+	const struct rlimit few = { 128, 128 };
+	static int fd[256];
+	int pair[2];
+	unsigned n, i;
+
+	group("no descriptors, but those that are kept for front-ends");
+	fresh();
+	EXPECT(front_start(&front, &style));
+	goes();
+	EXPECT(!setrlimit(RLIMIT_NOFILE, &few));
+	for (n = i = 0; i < 3; i++) {
+		EXPECT_EQ(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0,
+				     pair), 0);
+		n = hog(fd, n, ARRAY_LEN(fd));
+		bring_all();
+		goes();
+		vhost_detach();
+		n = hog(fd, n, ARRAY_LEN(fd));
+		close(front.fd);
+		front.fd = pair[0];
+		EXPECT_EQ(vhost_attach(pair[1]), 0);
+		close(fd[--n]);		/* for the next pair */
+	}
+	EXPECT(n > 16);
+	while (n)
+		close(fd[--n]);
+	fresh();
+	EXPECT_EQ(count_fds(true), 14);
+}
+
 /* -------------------------------------------------------------- anything */
 
 static uint32_t number(void)
@@ -586,6 +673,7 @@ int main(void)
 	rings();
 	stale();
 	anything();
+	poor();
 	front_close(&front);
 	vhost_detach();
 	group("no descriptor is left");
