@@ -68,12 +68,17 @@
 #define HDR_LEN		(ETH_HLEN_ + IP6_HLEN + UDP_HLEN)
 
 /* Control data of a datagram: TTL, TOS, packet info, segment size */
-#define CTRL_MAX	128
+#define CTRL_MAX	160
 
 union ctrl {
 	struct cmsghdr align;
 	uint8_t buf[CTRL_MAX];
 };
+
+/* A socket for both families gives packet info in the words of each */
+_Static_assert(CMSG_SPACE(sizeof(struct in6_pktinfo)) +
+	       CMSG_SPACE(sizeof(struct in_pktinfo)) +
+	       3 * CMSG_SPACE(sizeof(int)) <= CTRL_MAX, "control data");
 
 /* What came with a datagram from the host */
 struct rx_msg {
@@ -378,10 +383,16 @@ void udp_input(const struct pkt *p, unsigned n)
 		return;
 	f = flow_find(IPPROTO_UDP, PIF_GUEST, &p->src, p->sport, &p->dst,
 		      p->dport, &g);
+	if (f && f->udp.sock[!g] < 0) {
+		l = listener_of(f);
+		if (!l) {		/* automatic ones come and go */
+			udp_close(f);
+			f = NULL;
+			g = 0;
+		}
+	}
 	if (!f)
 		f = open_from_guest(p);
-	if (f && f->udp.sock[!g] < 0)
-		l = listener_of(f);
 	if (!f || f->h.type != FLOW_UDP || (!l && f->udp.sock[!g] < 0)) {
 		udp.dropped += n;
 		return;
@@ -414,6 +425,11 @@ static union flow *rx_flow(const union sockaddr_any *from,
 		return NULL;
 	f = flow_find(IPPROTO_UDP, l->pif, &ini.peer, ini.peer_port, local,
 		      l->port, &side);
+	/* That of an earlier listener at the port would not find this one */
+	if (f && !side && listener_of(f) != l) {
+		udp_close(f);
+		f = NULL;
+	}
 	if (!f)
 		f = open_from_host(&ini, index, l, scope);
 	return f && !side && f->h.type == FLOW_UDP ? f : NULL;

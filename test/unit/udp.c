@@ -1025,6 +1025,68 @@ static void timeouts(void)
 	close(s);
 }
 
+/* follow() - Ports forwarded from now on, as automatic forwarding does it: @port
+ * alone, or none if that is 0 */
+static unsigned follow(in_port_t port)
+{
+	static const uint8_t known[PORTS_BYTES];
+	static uint8_t want[PORTS_BYTES];
+	struct listen_failure fail[1];
+	int n;
+
+	memset(want, 0, sizeof(want));
+	if (port)
+		bit_set(want, port);
+	n = listen_follow(FWD_UDP_IN, want, known, fail, 1);
+	return n < 0 || n;
+}
+
+static void opened_again(const struct family *f)
+{
+	int s = host_socket(f->lo, 7120);
+
+	group("a server comes back: its clients are answered as before");
+	EXPECT_EQ(follow(6010), 0);
+	host_send(s, f->lo, 6010, "x", 1);
+	turn();
+	EXPECT(guest_recv());
+	EXPECT_EQ(follow(0), 0);
+	EXPECT_EQ(follow(6010), 0);
+	host_send(s, f->lo, 6010, "y", 1);
+	turn();
+	EXPECT(guest_recv());
+	from_guest(f->guest, 6010, f->gw, 7120, 5, 0);
+	guest_go();
+	EXPECT_EQ(host_recv(s, buf, sizeof(buf)), 5);
+	EXPECT_EQ(from_port, 6010);
+
+	group("it may also speak first");
+	EXPECT_EQ(follow(0), 0);
+	from_guest(f->guest, 6010, f->gw, 7120, 6, 0);
+	guest_go();
+	EXPECT_EQ(host_recv(s, buf, sizeof(buf)), 6);
+	EXPECT_EQ(from_port, 6010);
+	close(s);
+	close_flows();
+}
+
+static void broadcast_in(void)
+{
+	int s = host_socket("127.0.0.1", 7130), on = 1;
+
+	group("who asks all is answered by one");
+	setsockopt(s, SOL_SOCKET, SO_BROADCAST, &on, sizeof(on));
+	host_send(s, "127.255.255.255", 6000, "x", 1);
+	turn();
+	EXPECT(guest_recv());
+	EXPECT_EQ(got.sport, 7130);
+	from_guest("192.0.2.2", 6500, "192.0.2.1", 7130, 5, 0);
+	guest_go();
+	EXPECT_EQ(host_recv(s, buf, sizeof(buf)), 5);
+	EXPECT_EQ(from_port, 6000);
+	close(s);
+}
+
 static unsigned open_files(void)
 {
 	unsigned n = 0, i;
@@ -1169,6 +1231,13 @@ int main(void)
 	}
 	reply_source();
 	ipv4_listener();
+	broadcast_in();
+	close_flows();
+	for (i = 0; i < 2; i++)
+		opened_again(&fam[i]);
+	/* The listeners there were at start are closed */
+	fd = dup(0);
+	close(fd);
 
 	group("all can be ended");
 	close_flows();
