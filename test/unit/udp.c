@@ -13,6 +13,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <net/if.h>
+#include <net/route.h>
 #include <netinet/udp.h>
 #include <poll.h>
 #include <sched.h>
@@ -1087,6 +1088,60 @@ static void broadcast_in(void)
 	close(s);
 }
 
+/* host_address() - The one from which what has no closer route is sent */
+static void host_address(const char *addr)
+{
+	struct ifreq r = { .ifr_name = "lo:1" };
+	struct sockaddr_in *in = (void *)&r.ifr_addr;
+	struct rtentry rt = { .rt_flags = RTF_UP, .rt_dev = r.ifr_name };
+	int fd = socket(AF_INET, SOCK_DGRAM, 0);
+	union addr a = A(addr);
+
+	in->sin_family = AF_INET;
+	in->sin_addr = addr_to4(&a);
+	EXPECT(!ioctl(fd, SIOCSIFADDR, &r));
+	rt.rt_dst.sa_family = rt.rt_genmask.sa_family = AF_INET;
+	strcpy(r.ifr_name, "lo");
+	EXPECT(!ioctl(fd, SIOCADDRT, &rt) || errno == EEXIST);
+	close(fd);
+}
+
+/* source_is() - Does the only flow there is send from @addr and @port? */
+static bool source_is(const char *addr, in_port_t port)
+{
+	union flow *f = flow_each(NULL);
+	union sockaddr_any sa;
+	socklen_t len = sizeof(sa);
+	union addr a, want = A(addr);
+	in_port_t p;
+
+	return f && flow_count() == 1 &&
+	       !getsockname(f->udp.sock[1], &sa.sa, &len) &&
+	       addr_from_sa(&sa, &a, &p) && addr_eq(&a, &want) && p == port;
+}
+
+static void moved(void)
+{
+	unsigned i;
+
+	group("the host's address is another one: so is that of old flows");
+	host_address("198.51.100.1");
+	from_guest("192.0.2.2", 4030, "203.0.113.5", 7000, 1, 0);
+	guest_go();
+	EXPECT(source_is("198.51.100.1", 4030));
+	host_address("198.51.100.2");
+	for (i = 0; i < 12; i++, now += SEC) {
+		turn();
+		from_guest("192.0.2.2", 4030, "203.0.113.5", 7000, 1, 0);
+		guest_go();
+	}
+	flow_reap();
+	EXPECT(source_is("198.51.100.2", 4030));
+	while (guest_recv())
+		;
+	close_flows();
+}
+
 static unsigned open_files(void)
 {
 	unsigned n = 0, i;
@@ -1243,6 +1298,7 @@ int main(void)
 	close_flows();
 	timeouts();
 	sockets();
+	moved();
 
 	group("nothing left");
 	EXPECT_EQ(flow_count(), 0);
