@@ -233,7 +233,9 @@ static bool request_read(struct cursor *c, struct request *r)
 		    !option_read(r, code, &val))
 			return false;
 	}
-	return r->nclient;
+	/* Who only asks for resolvers need not say who it is (16.12), and does
+	 * not if it wants to stay unknown (RFC 7844 4.3.1) */
+	return r->nclient || r->type == INFORMATION_REQUEST;
 }
 
 /* ---------------------------------------------------------------- deciding */
@@ -436,7 +438,8 @@ static void answer_write(struct writer *w, const struct request *r,
 	put_opt(w, OPT_SERVER, duid, sizeof(duid));
 	for (i = 0; i < r->nias; i++)
 		put_ia(w, r, a, &r->ia[i]);
-	put_opt(w, OPT_CLIENT, r->client, r->nclient);
+	if (r->nclient)
+		put_opt(w, OPT_CLIENT, r->client, r->nclient);
 
 	/* Who has to start over, gets the rest then. The status of CONFIRM is
 	 * that of the message (RFC 8415 18.3.3) */

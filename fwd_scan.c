@@ -243,6 +243,40 @@ static void tell_failure(enum fwd_table t, const struct listen_failure *f)
 	w->exhausted = true;
 }
 
+/*
+ * clear_ports() - A flow that began before its port was known to be open has the
+ * number bound, alone; so it ends, and its next datagram is of another one, by
+ * the listener or beside it. Return: whether it may help those in @fail
+ */
+static bool clear_ports(enum fwd_table t, const struct listen_failure *fail,
+			int n)
+{
+	uint8_t pif = fwd_is_inbound(t) ? PIF_HOST : PIF_NS;
+	union flow *f = NULL;
+	bool any = false;
+	int i;
+
+	for (i = 0; i < n && fail[i].e != -EADDRINUSE; i++)
+		;
+	if (i >= n || proto_of(t) != UDP)
+		return false;
+	while ((f = flow_each(f))) {
+		if (f->h.type != FLOW_UDP || f->h.side[1].pif != pif ||
+		    f->udp.sock[1] < 0)
+			continue;
+		for (i = 0; i < n; i++)
+			if (fail[i].port == f->h.side[1].ours_port)
+				break;
+		if (i == n)
+			continue;
+		close(f->udp.sock[1]);
+		f->udp.sock[1] = -1;
+		flow_close(f);
+		any = true;
+	}
+	return any;
+}
+
 static void follow(enum fwd_table t)
 {
 	struct listen_failure fail[FAIL_MAX];
@@ -256,6 +290,8 @@ static void follow(enum fwd_table t)
 
 	w->tried = clock_now();
 	n = listen_follow(t, w->want, w->told, fail, FAIL_MAX);
+	if (clear_ports(t, fail, n))
+		n = listen_follow(t, w->want, w->told, fail, FAIL_MAX);
 	if (n < 0)
 		debug("Cannot open ports in the namespace: %s", strerror(-n));
 	for (i = 0; i < n; i++)

@@ -31,6 +31,7 @@
 #include "sock.h"
 
 #define IDLE		(60 * SEC)
+#define SILENT		10000U	/* ms without a reply, see has_moved() */
 #define BUDGET		32	/* replies, and errors, per event */
 #define TTL		255	/* of what we say ourselves, or is not known */
 
@@ -290,7 +291,8 @@ static union flow *ping_open(const struct pkt *p, int *err)
 		   &on, sizeof(on));
 	setsockopt(fd, v4 ? SOL_IP : SOL_IPV6,
 		   v4 ? IP_RECVTTL : IPV6_RECVHOPLIMIT, &on, sizeof(on));
-	f->icmp = (struct icmp_flow){ .sock = fd, .id = p->icmp.id };
+	f->icmp = (struct icmp_flow){ .sock = fd, .id = p->icmp.id,
+				      .heard = clock_ms() };
 	*err = -ev_add(fd, EPOLLIN, flow_ref(f, EV_PING, 1));
 	if (*err) {
 		icmp_close(f);
@@ -299,6 +301,22 @@ static union flow *ping_open(const struct pkt *p, int *err)
 	/* No peer but the guest is ever looked up */
 	flow_commit(f, FLOW_PING, 1 << 0);
 	return f;
+}
+
+/* has_moved() - Is there no reply because this host has, or sends from, another
+ * address by now? A connected socket keeps the one it had */
+static bool has_moved(union flow *f)
+{
+	struct side s = f->h.side[1];
+	union addr was = ADDR_NONE;
+
+	if (clock_ms() - f->icmp.heard < SILENT || addr_is_loopback(&s.peer) ||
+	    addr_is_unicast(&s.ours))	/* by -o */
+		return false;
+	f->icmp.heard = clock_ms();
+	sock_name(f->icmp.sock, &was);
+	sock_udp_source(&s);		/* the same for all protocols */
+	return addr_is_unicast(&s.ours) && !addr_eq(&s.ours, &was);
 }
 
 /* transmit() - Send state.buf; 0 or an error that is about this request. One
@@ -344,6 +362,10 @@ void icmp_input(const struct pkt *p)
 	if (!cur_pull(&c, state.buf + ICMP_HLEN, n))
 		return;
 
+	if (f && has_moved(f)) {
+		icmp_close(f);
+		f = NULL;
+	}
 	if (!f)
 		f = ping_open(p, &err);
 	if (f) {
@@ -371,7 +393,7 @@ static uint8_t ttl_of(struct msghdr *m)
 
 /* reply_read() - One reply to the guest, as often as it comes; false if there
  * is none */
-static bool reply_read(const union flow *f)
+static bool reply_read(union flow *f)
 {
 	const struct side *s = &f->h.side[0];
 	bool v4 = addr_is4(&s->ours);
@@ -401,6 +423,7 @@ static bool reply_read(const union flow *f)
 	if (n < ICMP_HLEN || b[0] != (v4 ? ECHO4_REPLY : ECHO6_REPLY) || b[1])
 		return true;
 
+	f->icmp.heard = clock_ms();
 	b[4] = (uint8_t)(f->icmp.id >> 8);
 	b[5] = (uint8_t)f->icmp.id;
 	send_icmp(&s->ours, &s->peer, ttl_of(&m), NULL, NULL, b, (size_t)n);

@@ -9,6 +9,8 @@
 
 struct icmp_flow {
 	int		sock;
+	uint32_t	heard;		/* clock in ms of the last reply, or of
+					 * a look at our address, see icmp.c */
 	uint16_t	id;		/* the guest's identifier */
 	uint8_t		ttl;		/* as set on the socket, 0 = not yet */
 	uint8_t		cut;		/* 1: routers may cut requests */

@@ -646,13 +646,15 @@ static void listen_options(int fd, int family, uint8_t proto, bool only6)
 		return;
 	}
 
-	/* A socket for both families reports packet info of either in the form
-	 * of IPv6, but TTL and errors of IPv4 datagrams in that of IPv4 */
+	/* A socket for both families reports TTL and errors of IPv4 datagrams
+	 * in the form of IPv4, packet info in both: only its own says from which
+	 * address to answer what went to a broadcast one */
 	udp_options(fd, family);
 	only_own_groups(fd, family == AF_INET);
 	if (both) {
 		udp_options(fd, AF_INET);
 		only_own_groups(fd, true);
+		pktinfo(fd, true);
 	}
 	pktinfo(fd, family == AF_INET);
 }

@@ -64,16 +64,23 @@
 #define OUT_MAX		4096U
 #define FORGET_TRIES	8
 
+#define SILENT		10000U	/* ms without an answer, see has_moved() */
+
 #define IOV_MAX_	1024U		/* UIO_MAXIOV */
 #define HDR_LEN		(ETH_HLEN_ + IP6_HLEN + UDP_HLEN)
 
 /* Control data of a datagram: TTL, TOS, packet info, segment size */
-#define CTRL_MAX	128
+#define CTRL_MAX	160
 
 union ctrl {
 	struct cmsghdr align;
 	uint8_t buf[CTRL_MAX];
 };
+
+/* A socket for both families gives packet info in the words of each */
+_Static_assert(CMSG_SPACE(sizeof(struct in6_pktinfo)) +
+	       CMSG_SPACE(sizeof(struct in_pktinfo)) +
+	       3 * CMSG_SPACE(sizeof(int)) <= CTRL_MAX, "control data");
 
 /* What came with a datagram from the host */
 struct rx_msg {
@@ -149,6 +156,8 @@ void udp_init(void)
 static void touch(union flow *f, unsigned side, unsigned n)
 {
 	f->udp.used = clock_ms();
+	if (side)
+		f->udp.heard = f->udp.used;
 	f->udp.seen[side] = (uint8_t)MIN(f->udp.seen[side] + n, 3U);
 	f->udp.waits = udp_is_spliced(f) ? !side : side == udp_guest_side(f);
 }
@@ -241,7 +250,7 @@ void udp_timer(struct timer *t)
 
 static void flow_start(union flow *f, unsigned hash_sides)
 {
-	f->udp.used = clock_ms();
+	f->udp.used = f->udp.heard = clock_ms();
 	flow_commit(f, FLOW_UDP, hash_sides);
 	timer_set(&f->h.timer, TM_UDP, udp.idle_new * MSEC);
 }
@@ -296,6 +305,27 @@ static union flow *open_from_guest(const struct pkt *p)
 	forget(udp.out_max);
 	debug("%s: new flow from the guest", flow_str(f));
 	return f;
+}
+
+/*
+ * has_moved() - Is it for an address that this host no longer has, or no longer
+ * sends from, that the guest gets no answers?
+ *
+ * A connected socket keeps its address, and the guest, who has one that stays,
+ * may go on for ever. A flow that is answered is left alone.
+ */
+static bool has_moved(union flow *f)
+{
+	struct side s = f->h.side[1];
+	union addr was = ADDR_NONE;
+
+	if (!f->udp.waits || clock_ms() - f->udp.heard < SILENT ||
+	    f->udp.bound || f->udp.open || addr_is_loopback(&s.peer))
+		return false;
+	f->udp.heard = clock_ms();
+	sock_name(f->udp.sock[1], &was);
+	sock_udp_source(&s);
+	return addr_is_unicast(&s.ours) && !addr_eq(&s.ours, &was);
 }
 
 /* The listener whose client the flow serves; NULL if it was closed */
@@ -378,10 +408,15 @@ void udp_input(const struct pkt *p, unsigned n)
 		return;
 	f = flow_find(IPPROTO_UDP, PIF_GUEST, &p->src, p->sport, &p->dst,
 		      p->dport, &g);
+	if (f && f->udp.sock[!g] < 0)
+		l = listener_of(f);	/* automatic ones come and go */
+	if (f && (f->udp.sock[!g] < 0 ? !l : has_moved(f))) {
+		udp_close(f);
+		f = NULL;
+		g = 0;
+	}
 	if (!f)
 		f = open_from_guest(p);
-	if (f && f->udp.sock[!g] < 0)
-		l = listener_of(f);
 	if (!f || f->h.type != FLOW_UDP || (!l && f->udp.sock[!g] < 0)) {
 		udp.dropped += n;
 		return;
@@ -414,6 +449,11 @@ static union flow *rx_flow(const union sockaddr_any *from,
 		return NULL;
 	f = flow_find(IPPROTO_UDP, l->pif, &ini.peer, ini.peer_port, local,
 		      l->port, &side);
+	/* That of an earlier listener at the port would not find this one */
+	if (f && !side && listener_of(f) != l) {
+		udp_close(f);
+		f = NULL;
+	}
 	if (!f)
 		f = open_from_host(&ini, index, l, scope);
 	return f && !side && f->h.type == FLOW_UDP ? f : NULL;

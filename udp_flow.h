@@ -15,7 +15,9 @@ struct udp_flow {
 	uint32_t	scope;		/* ... interface of a link-local client */
 	uint32_t	named;		/* to a group: when its source was looked
 					 * up, in units of mcast.c */
-	uint32_t	used;		/* clock in ms of the last datagram */
+	uint32_t	used;		/* clock in ms of the last datagram, */
+	uint32_t	heard;		/* of the last one of the target, or of
+					 * a look at our address, see udp.c */
 	uint8_t		seen[2];	/* datagrams from each side, up to 3 */
 	uint8_t		ttl;		/* as set on the target's socket; */
 	uint8_t		tos;		/* ttl 0: none of these was yet */

@@ -220,6 +220,33 @@ def forbidden():
                 l.close()
 
 
+def spoke_first():
+    """From the same port, before it was known to be open: here by a socket with
+    a peer, which is nobody's service."""
+    with works("a UDP port that has spoken to somebody before"):
+        far = bound(topo.remote, 4, 6666, REMOTE[4])
+        with topo.pasta("--config-net", "-t", "none", "-u", "auto", "-T", "none",
+                        "-U", "none") as p:
+            p.configured()
+            s = bound(p.guest, 4, 7604)
+            s.connect((REMOTE[4], 6666))
+            s.send(b"first")
+            assert far.recvfrom(100) == (b"first", (HOST[4], 7604))
+            s.close()
+            s = bound(p.guest, 4, 7604)
+            until(lambda: 7604 in udp_ports(topo.host))
+            other = bound(topo.remote, 4, 6667, REMOTE[4])
+            other.sendto(b"unasked", (HOST[4], 7604))
+            assert s.recvfrom(100) == (b"unasked", (REMOTE[4], 6667))
+            s.sendto(b"again", (REMOTE[4], 6666))
+            assert far.recvfrom(100) == (b"again", (HOST[4], 7604))
+            far.sendto(b"yes", (HOST[4], 7604))
+            assert s.recvfrom(100) == (b"yes", (REMOTE[4], 6666))
+            assert "annot forward" not in p.text(), p.text()
+        for c in s, other, far:
+            c.close()
+
+
 def low_ports():
     """The namespace's are there for any number; opened later on as well."""
     def caps(p):
@@ -296,6 +323,7 @@ with topo.pasta("--config-net", *AUTO) as pasta:
     idle(pasta)
 taken()
 forbidden()
+spoke_first()
 low_ports()
 explicit_and_auto()
 first_look()

@@ -539,8 +539,10 @@ static void identifiers(void)
 	memset(duid, 'd', sizeof(duid));
 
 	group("client identifiers of any length");
-	bare(INFORMATION);
+	bare(SOLICIT);
 	no_answer();
+	bare(INFORMATION);
+	ANSWER(REPLY, SID);
 	for (n = 0; n < sizeof(duid); n++) {
 		bare(INFORMATION);
 		opt(1, duid, n);

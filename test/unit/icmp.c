@@ -4,7 +4,7 @@
  *
  * sock_ping() gives one end of a pair, the test plays the network at the other.
  * Error queues, and the TTL of what comes, are played by recvmsg().
- * link: -Wl,--wrap=sock_ping,--wrap=recvmsg,--wrap=send
+ * link: -Wl,--wrap=sock_ping,--wrap=recvmsg,--wrap=send,--wrap=sock_name,--wrap=sock_udp_source
  */
 #include "icmp.h"
 
@@ -28,6 +28,8 @@ static struct {
 	int send_errno[4];		/* of the next sends, 0 = real */
 	unsigned sends;
 	int ttl;			/* of replies; 0: not told */
+	const char *ours, *now;		/* the host's address: of the socket, */
+	unsigned looks;			/* ... of a new one, how often asked */
 
 	/* one entry of the error queue */
 	bool queued;
@@ -57,6 +59,21 @@ int __wrap_sock_ping(const struct side *s)
 	net.net = pair[1];
 	net.opened++;
 	return pair[0];
+}
+
+void __wrap_sock_name(int fd, union addr *a);
+void __wrap_sock_udp_source(struct side *s);
+
+void __wrap_sock_name(int fd, union addr *a)
+{
+	(void)fd;
+	*a = A(net.ours);
+}
+
+void __wrap_sock_udp_source(struct side *s)
+{
+	net.looks++;
+	s->ours = A(net.now);
 }
 
 ssize_t __wrap_send(int fd, const void *p, size_t len, int flags)
@@ -143,6 +160,7 @@ static void start(void)
 	flow_init();
 	memset(&net, 0, sizeof(net));
 	net.net = -1;
+	net.ours = net.now = "198.51.100.1";
 }
 
 static void echo_as(const char *src, const char *dst, uint8_t type,
@@ -454,6 +472,41 @@ static void flows(void)
 	end();
 }
 
+static void moved(void)
+{
+	group("the host's address is another one: the next socket has it");
+	clock_set(SEC);
+	start();
+	net.now = "198.51.100.2";
+	echo("8.8.8.8", 5, 1, 56);
+	EXPECT(asked(8, 1, 56));
+	clock_set(8 * SEC);
+	echo("8.8.8.8", 5, 2, 56);
+	EXPECT(asked(8, 2, 56));
+	answer(0, 2, 56);
+	replied("8.8.8.8", "192.0.2.2", 5, 2, 56);
+	clock_set(17 * SEC);			/* not without a reply for long */
+	echo("8.8.8.8", 5, 3, 56);
+	EXPECT(asked(8, 3, 56));
+	EXPECT_EQ(net.looks, 0);
+	clock_set(19 * SEC);
+	echo("8.8.8.8", 5, 4, 56);
+	EXPECT_EQ(net.looks, 1);
+	EXPECT_EQ(net.opened, 2);
+	EXPECT(asked(8, 4, 56));
+	flow_reap();
+	EXPECT_EQ(flow_count(), 1);
+
+	group("or it is not: then somebody else does not answer");
+	net.ours = net.now;
+	clock_set(40 * SEC);
+	echo("8.8.8.8", 5, 5, 56);
+	EXPECT_EQ(net.looks, 2);
+	EXPECT_EQ(net.opened, 2);
+	EXPECT(asked(8, 5, 56));
+	end();
+}
+
 static void queue(uint8_t origin, uint8_t type, uint8_t code, uint32_t info,
 		  const char *offender, size_t len)
 {
@@ -594,6 +647,7 @@ int main(void)
 	clock_set(SEC);
 	echoes();
 	flows();
+	moved();
 	errors();
 	forbidden();
 	return done();

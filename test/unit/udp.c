@@ -13,6 +13,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <net/if.h>
+#include <net/route.h>
 #include <netinet/udp.h>
 #include <poll.h>
 #include <sched.h>
@@ -1025,6 +1026,122 @@ static void timeouts(void)
 	close(s);
 }
 
+/* follow() - Ports forwarded from now on, as automatic forwarding does it: @port
+ * alone, or none if that is 0 */
+static unsigned follow(in_port_t port)
+{
+	static const uint8_t known[PORTS_BYTES];
+	static uint8_t want[PORTS_BYTES];
+	struct listen_failure fail[1];
+	int n;
+
+	memset(want, 0, sizeof(want));
+	if (port)
+		bit_set(want, port);
+	n = listen_follow(FWD_UDP_IN, want, known, fail, 1);
+	return n < 0 || n;
+}
+
+static void opened_again(const struct family *f)
+{
+	int s = host_socket(f->lo, 7120);
+
+	group("a server comes back: its clients are answered as before");
+	EXPECT_EQ(follow(6010), 0);
+	host_send(s, f->lo, 6010, "x", 1);
+	turn();
+	EXPECT(guest_recv());
+	EXPECT_EQ(follow(0), 0);
+	EXPECT_EQ(follow(6010), 0);
+	host_send(s, f->lo, 6010, "y", 1);
+	turn();
+	EXPECT(guest_recv());
+	from_guest(f->guest, 6010, f->gw, 7120, 5, 0);
+	guest_go();
+	EXPECT_EQ(host_recv(s, buf, sizeof(buf)), 5);
+	EXPECT_EQ(from_port, 6010);
+
+	group("it may also speak first");
+	EXPECT_EQ(follow(0), 0);
+	from_guest(f->guest, 6010, f->gw, 7120, 6, 0);
+	guest_go();
+	EXPECT_EQ(host_recv(s, buf, sizeof(buf)), 6);
+	EXPECT_EQ(from_port, 6010);
+	close(s);
+	close_flows();
+}
+
+static void broadcast_in(void)
+{
+	int s = host_socket("127.0.0.1", 7130), on = 1;
+
+	group("who asks all is answered by one");
+	setsockopt(s, SOL_SOCKET, SO_BROADCAST, &on, sizeof(on));
+	host_send(s, "127.255.255.255", 6000, "x", 1);
+	turn();
+	EXPECT(guest_recv());
+	EXPECT_EQ(got.sport, 7130);
+	from_guest("192.0.2.2", 6500, "192.0.2.1", 7130, 5, 0);
+	guest_go();
+	EXPECT_EQ(host_recv(s, buf, sizeof(buf)), 5);
+	EXPECT_EQ(from_port, 6000);
+	close(s);
+}
+
+/* host_address() - The one from which what has no closer route is sent */
+static void host_address(const char *addr)
+{
+	struct ifreq r = { .ifr_name = "lo:1" };
+	struct sockaddr_in *in = (void *)&r.ifr_addr;
+	struct rtentry rt = { .rt_flags = RTF_UP, .rt_dev = r.ifr_name };
+	int fd = socket(AF_INET, SOCK_DGRAM, 0);
+	union addr a = A(addr);
+
+	in->sin_family = AF_INET;
+	in->sin_addr = addr_to4(&a);
+	EXPECT(!ioctl(fd, SIOCSIFADDR, &r));
+	rt.rt_dst.sa_family = rt.rt_genmask.sa_family = AF_INET;
+	strcpy(r.ifr_name, "lo");
+	EXPECT(!ioctl(fd, SIOCADDRT, &rt) || errno == EEXIST);
+	close(fd);
+}
+
+/* source_is() - Does the only flow there is send from @addr and @port? */
+static bool source_is(const char *addr, in_port_t port)
+{
+	union flow *f = flow_each(NULL);
+	union sockaddr_any sa;
+	socklen_t len = sizeof(sa);
+	union addr a, want = A(addr);
+	in_port_t p;
+
+	return f && flow_count() == 1 &&
+	       !getsockname(f->udp.sock[1], &sa.sa, &len) &&
+	       addr_from_sa(&sa, &a, &p) && addr_eq(&a, &want) && p == port;
+}
+
+static void moved(void)
+{
+	unsigned i;
+
+	group("the host's address is another one: so is that of old flows");
+	host_address("198.51.100.1");
+	from_guest("192.0.2.2", 4030, "203.0.113.5", 7000, 1, 0);
+	guest_go();
+	EXPECT(source_is("198.51.100.1", 4030));
+	host_address("198.51.100.2");
+	for (i = 0; i < 12; i++, now += SEC) {
+		turn();
+		from_guest("192.0.2.2", 4030, "203.0.113.5", 7000, 1, 0);
+		guest_go();
+	}
+	flow_reap();
+	EXPECT(source_is("198.51.100.2", 4030));
+	while (guest_recv())
+		;
+	close_flows();
+}
+
 static unsigned open_files(void)
 {
 	unsigned n = 0, i;
@@ -1169,11 +1286,19 @@ int main(void)
 	}
 	reply_source();
 	ipv4_listener();
+	broadcast_in();
+	close_flows();
+	for (i = 0; i < 2; i++)
+		opened_again(&fam[i]);
+	/* The listeners there were at start are closed */
+	fd = dup(0);
+	close(fd);
 
 	group("all can be ended");
 	close_flows();
 	timeouts();
 	sockets();
+	moved();
 
 	group("nothing left");
 	EXPECT_EQ(flow_count(), 0);
