@@ -45,6 +45,7 @@ struct dgram {
 
 struct known {
 	bool		here;
+	bool		asked;		/* since it was told */
 	uint8_t		mac[6];
 };
 
@@ -59,6 +60,7 @@ static struct {
 	unsigned	dump_link;	/* index, 0: all */
 	unsigned	dump_at;
 	uint32_t	dump_seq;
+	uint64_t	dump_began;
 	struct sock_filter filter[32];
 	unsigned	nfilter;
 	struct neigh_conf conf;
@@ -120,18 +122,20 @@ static size_t put_neigh(uint8_t *b, unsigned link, unsigned i, bool multi)
 	struct ndmsg nd = {
 		.ndm_family = i & 1 ? AF_INET6 : AF_INET,
 		.ndm_ifindex = (int)index_of(link),
-		.ndm_state = e->here ? NUD_REACHABLE : NUD_FAILED,
+		.ndm_state = NUD_REACHABLE,
 	};
 	size_t n = NLMSG_LENGTH(sizeof(nd));
 
-	if (!e->here && !multi)
+	/* What is gone may be named with all that is known of it */
+	if (!e->here && e->mac[5] & 1)
+		nd.ndm_state = NUD_INCOMPLETE;
+	else if (!e->here)
 		nh.nlmsg_type = RTM_DELNEIGH;
 	memset(b, 0, n);
 	memcpy(b + NLMSG_HDRLEN, &nd, sizeof(nd));
 	n += i & 1 ? put_attr(b + n, NDA_DST, &a, 16) :
 		     put_attr(b + n, NDA_DST, &in, 4);
-	if (e->here)
-		n += put_attr(b + n, NDA_LLADDR, e->mac, 6);
+	n += put_attr(b + n, NDA_LLADDR, e->mac, 6);
 	nh.nlmsg_len = (uint32_t)n;
 	memcpy(b, &nh, sizeof(nh));
 	return NLMSG_ALIGN(n);
@@ -309,6 +313,9 @@ ssize_t __wrap_send(int fd, const void *p, size_t n, int flags)
 		k.ask_error = 0;
 		return -1;
 	}
+	/* The kernel would refuse: one at a time */
+	FUZZ_CHECK(!k.dumping || k.now - k.dump_began >= 10 * SEC);
+	k.dump_began = k.now;
 	k.dump_link = 0;
 	if (n > NLMSG_LENGTH(sizeof(struct ndmsg))) {
 		memcpy(&a, (const uint8_t *)p + n - 8, sizeof(a));
@@ -334,6 +341,15 @@ static const uint8_t *answer(unsigned i)
 	return mac ? mac : guest()->our_mac;
 }
 
+/* That it is us again may be said once too often */
+static void news(struct known *g, const uint8_t *mac)
+{
+	FUZZ_CHECK(!g->here || g->asked || memcmp(g->mac, mac, 6) ||
+		   !memcmp(mac, guest()->our_mac, 6));
+	memcpy(g->mac, mac, 6);
+	g->asked = false;
+}
+
 static void tell(void)
 {
 	unsigned i, n = 0;
@@ -346,7 +362,7 @@ static void tell(void)
 			union addr b = addr(i);
 
 			if (addr_eq(&a, &b))
-				memcpy(k.guest[i].mac, answer(i), 6);
+				news(&k.guest[i], answer(i));
 		}
 	}
 }
@@ -396,7 +412,7 @@ static void asks(struct in *in)
 	/* What it may ask for ahead of the first table is no news */
 	if (!guest()->mac_known || !k.begun)
 		return;
-	k.guest[i].here = true;
+	k.guest[i].here = k.guest[i].asked = true;
 	memcpy(k.guest[i].mac, answer(i), 6);
 }
 
@@ -482,7 +498,7 @@ static void begin(struct in *in)
 	k.conf.never[0] = A("192.0.2.4");
 	k.conf.never[1] = A("2001:db8::4");
 	if (how & 4)
-		k.has[0][0] = (struct known){ true, { 2, 2, 2, 2, 2, 2 } };
+		k.has[0][0] = (struct known){ .here = true, .mac = { 2, 9 } };
 	if (how & 8)
 		k.ask_error = ENOBUFS;
 	FUZZ_CHECK(neigh_init(&k.conf) == FD);

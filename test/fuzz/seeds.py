@@ -287,6 +287,12 @@ def netlink():
     diag = msg(20, struct.pack('=BBBB', 2, 10, 0, 0) + be16(80) + be16(0) +
                bytes(64))
     yield 'diag', net(13, diag, done) + be16(len(done)) + done
+    peer = msg(20, struct.pack('=BBBB', 2, 1, 0, 0) + be16(81) + be16(9) +
+               bytes(64))
+    short = msg(20, diag[16:70])
+    yield 'diag_mixed', net(5, peer, diag, short, done, diag) + \
+        be16(len(diag * 3)) + diag * 3 + be16(0x8000 | len(peer)) + peer + \
+        be16(len(done)) + done
     err = msg(2, struct.pack('=i', -17) + bytes(16))
     yield 'error', net(7, err)
     yield 'intr', net(1, msg(20, b'', 0x12), done) + net(1, a4, done)[1:]
@@ -462,6 +468,43 @@ def splice():
         comes(0, 70000 // 32 | 0x8000, 128) + bytes([rst, 0])
 
 
+def usplice():
+    """Steps by the numbers they have in usplice.c; with 128, not read yet"""
+    client, server, fail, error, wait, short = 0, 1, 4, 5, 6, 7
+
+    def comes(what, who, times, n, seg=0, later=0):
+        return bytes([what | later, who, times, 1 | (2 if seg else 0)]) + \
+            be16(n) + (be16(seg) if seg else b'')
+
+    talk = b''.join(
+        comes(client, port << 4 | c, 3, 100 * c) + comes(server, c, 2, 700)
+        for port in range(2) for c in range(8))
+    bulk = b''.join(comes(client, c, 7, 1000, later=128) for c in range(4)) + \
+        comes(client, 4, 7, 10) + comes(server, 0, 7, 1472) + \
+        comes(server, 1, 7, 65507)
+    joined = comes(client, 0, 3, 60000, 1400) + comes(server, 0, 1, 2501, 1000)
+    for how in (0, 1, 3, 7):
+        yield 'talk%i' % how, bytes([how]) + talk
+        yield 'bulk%i' % how, bytes([how]) + bulk + joined
+    yield 'empty', b'\7' + comes(client, 0, 3, 0) + comes(server, 0, 3, 0)
+    for e in range(8):
+        yield 'error%i' % e, b'\7' + bulk + bytes([fail, 128 | e]) + joined + \
+            bytes([fail, 192 | e]) + bulk
+    apart = b''.join(comes(client, 0, 1, n, later=128)
+                     for n in (100, 900, 900, 500, 500, 20))
+    for after in range(4):
+        yield 'apart%i' % after, b'\7' + bytes([fail, 129 | after << 3]) + \
+            apart + bytes([wait, 0])
+    for call in range(6):
+        yield 'lost%i' % call, b'\7' + bytes([fail, call, 3]) + talk + \
+            bytes([fail, call | 64, 0]) + joined
+    yield 'errors', b'\7' + talk + bytes([error, 128, error, 192]) + talk + \
+        bytes([error, 65]) + bulk
+    yield 'again', b'\7' + talk + bytes([wait, 200]) + talk + \
+        bytes([short, 2, wait, 130]) + bulk
+    yield 'no_ns', b'\7' + bytes([short, 3]) + talk + bytes([short, 0]) + talk
+
+
 def frames_seeds():
     """Steps by the numbers they have in frames.c"""
     raw, seg, ack, dgram, echo, member, frag = 0, 1, 5, 7, 9, 10, 11
@@ -541,7 +584,8 @@ def frames_seeds():
 frames_seeds.__name__ = 'frames'
 
 TARGETS = (frames_seeds, hdr, seg, frag, dhcp, dhcpv6, ndp, stream, rules, options, netlink,
-           neigh, resolv, qrap, names, splice)
+           neigh, resolv, qrap, names, splice,
+           usplice)
 
 
 def main():

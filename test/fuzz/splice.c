@@ -47,7 +47,7 @@
 #define CONNS		8
 #define PIPE_CAP	(256U << 10)
 #define PIPES_STORED	8		/* by the code, at most */
-#define LOAD		(3U << 20)	/* bytes in one input */
+#define LOAD		(2U << 20)	/* bytes in one input */
 #define ROOM		300000U
 #define PERIOD		65521U		/* of the bytes of a stream, a prime */
 
@@ -888,7 +888,7 @@ static void knobs(struct in *in)
 	uint8_t how = in_u8(in);
 
 	me.tiny_pipes = how & 1;
-	me.most = how & 2 ? 1U + (how >> 4) * 1234U : 0;
+	me.most = how & 2 ? 97U + (how >> 4) * 1234U : 0;
 	if (how & 4)
 		splice_release();
 	if (how & 8)
