@@ -120,6 +120,7 @@ static int open_sock(int family, int type, int proto)
 			continue;
 		*s = (struct net_sock){
 			.open = true, .family = family, .type = type & 15,
+			.in_ns = state.in_ns,
 			.proto = proto, .peek_off = -1, .room = ROOM,
 		};
 		state.open++;

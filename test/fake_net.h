@@ -42,6 +42,7 @@ struct net_msg {
 
 struct net_sock {
 	bool		open, listening, connecting, connected, shut, eof;
+	bool		in_ns;		/* it is in the other namespace */
 	int		family, type, proto;
 	union addr	peer, name;
 	in_port_t	peer_port, port;
@@ -63,6 +64,7 @@ struct net {
 	/* The next calls, @after so many, fail with @e */
 	struct { int e; unsigned times, after; } fail[NET_CALLS];
 	bool		connect_now;	/* no EINPROGRESS */
+	bool		in_ns;		/* sockets are made there, now */
 	bool		no_loopback;	/* nobody may be reached there */
 	bool		check;		/* the guest sends net_bytes() as well */
 	uint32_t	base;		/* number of the first byte of its */

@@ -33,7 +33,7 @@
 #define FD		(1 << 20)
 #define ADDRS		24		/* odd ones: IPv6 */
 #define LINKS		3		/* 0: ours, 1: of IPv6, 2: another's */
-#define QUEUE		24		/* datagrams that wait */
+#define QUEUE		40		/* datagrams that wait */
 #define PIECE		5		/* entries of a table in a datagram */
 #define DGRAM		2048
 

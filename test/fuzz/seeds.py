@@ -323,6 +323,11 @@ def neigh():
         neighbour(i, 0, gone=1) for i in range(24)) + bytes([wait, 0x90])
     yield 'lost', b'\x10' + some + asks + neighbour(4, 5, lost=1) + quick + \
         quick + neighbour(6, 9, gone=1, later=128) + bytes([wait, 0x84]) + some
+    yield 'storm', b'\x10' + asks + bytes([wait, 0x88]) + quick + quick + \
+        neighbour(0, 3) + neighbour(0, 7, later=128) + neighbour(0, 9)
+    group = body[:-len(attr(2, MAC))] + attr(2, b'\1\0\x5e\0\0\1')
+    yield 'group', b'\x10' + bytes([raw]) + be16(16 + len(group)) + \
+        struct.pack('=IHHII', 16 + len(group), 28, 0, 0, 0) + group + asks
     yield 'busy', b'\x12' + quick + quick + asks + quick
     yield 'other', b'\x10' + b''.join(neighbour(i, 3, 2) for i in range(9))
     yield 'guest', b'\x10' + asks + quick + bytes([guest, 1]) + some + \

@@ -82,7 +82,14 @@ const struct sock_features *__wrap_sock_features(void)
 
 int __wrap_ns_call(int (*fn)(void *), void *arg)
 {
-	return me.no_ns ? -EPERM : fn(arg);
+	int rc;
+
+	if (me.no_ns)
+		return -EPERM;
+	net()->in_ns = true;
+	rc = fn(arg);
+	net()->in_ns = false;
+	return rc;
 }
 
 /* ---------------------------------------------------------------- what leaves */
@@ -183,6 +190,8 @@ static void leaves(const struct net_sock *s, const struct msghdr *m)
 		f = flow_at(s->ref);
 		FUZZ_CHECK(f && f->h.type == FLOW_UDP && !m->msg_name);
 		c = &f->h.side[0];
+		FUZZ_CHECK(s->in_ns == (c->pif == PIF_HOST));
+		FUZZ_CHECK((s->family == AF_INET) == addr_is4(&s->peer));
 		FUZZ_CHECK(s->peer_port == (c->pif == PIF_NS ? 7500 : 8500) &&
 			   addr_is_loopback(&s->peer) &&
 			   addr_is4(&s->peer) == addr_is4(&c->peer));
@@ -336,6 +345,11 @@ static void fail_next(struct in *in)
 		net()->fail[c].e = none_lost[how & 7];
 		net()->fail[c].times = 1;
 		net()->fail[c].after = how >> 3 & 7;
+		/* The first one ends a call that sent some, and is forgotten */
+		if (net()->fail[c].after) {
+			net()->fail[c].times = 2;
+			me.lossy = true;
+		}
 		return;
 	}
 	c = calls[(how & 63) % ARRAY_LEN(calls)];
