@@ -241,15 +241,20 @@ void neigh_ready(union ev_ref ref, uint32_t mask)
 		debug("Notices about neighbours were lost");
 		nb.lost = true;
 	}
-	/* Until all has been read the kernel keeps quiet about further losses */
-	if (nb.lost && met & NL_NEIGH_EMPTY)
+	if (!nb.lost)
+		return;
+	/* Until all has been read the kernel keeps quiet about further losses.
+	 * Perhaps it just was, to the last one: no event would tell */
+	if (met & NL_NEIGH_EMPTY)
 		ask_again();
+	else
+		timer_set(&nb.ask_timer, TM_NEIGH, ASK_PAUSE);
 }
 
 void neigh_timer(struct timer *t)
 {
 	if (t == &nb.ask_timer && nb.lost)
-		ask_again();
+		neigh_ready((union ev_ref){ .type = EV_NEIGH }, 0);
 }
 
 int neigh_init(const struct neigh_conf *c)

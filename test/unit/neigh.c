@@ -358,6 +358,16 @@ static void full(void)
 	unsigned i, n;
 	union addr a;
 
+	group("notices were lost, and no event tells that all has been read");
+	start();
+	table_ends();
+	kernel.met = NL_NEIGH_LOST;
+	move(2 * SEC);
+	ready();
+	EXPECT_EQ(kernel.asked, 1);
+	move(SEC + 2 * MSEC);
+	EXPECT_EQ(kernel.asked, 2);
+
 	group("a full table");
 	start();
 	for (i = 0; i < 700; i++) {
