@@ -31,7 +31,7 @@
 struct entry {
 	union addr	addr;
 	uint8_t		mac[6];
-	uint8_t		told[6];
+	uint8_t		told[6];	/* to the guest; 0: this and that */
 	bool		here;		/* else it is gone, which is news */
 	bool		news;
 	uint8_t		round;		/* of the table last seen in */
@@ -158,7 +158,12 @@ static void heard(const struct nl_neigh *n)
 
 const uint8_t *neigh_mac(const union addr *a)
 {
-	const struct entry *e = find(a);
+	struct entry *e = find(a);
+
+	/* Who asks ahead of the news has heard what is so right now. Should it
+	 * be again as it was told before, that is news, too */
+	if (e && e->news)
+		memset(e->told, 0, sizeof(e->told));
 
 	if (!e || !e->here || guest_is_self(a))
 		return NULL;
@@ -236,15 +241,20 @@ void neigh_ready(union ev_ref ref, uint32_t mask)
 		debug("Notices about neighbours were lost");
 		nb.lost = true;
 	}
-	/* Until all has been read the kernel keeps quiet about further losses */
-	if (nb.lost && met & NL_NEIGH_EMPTY)
+	if (!nb.lost)
+		return;
+	/* Until all has been read the kernel keeps quiet about further losses.
+	 * Perhaps it just was, to the last one: no event would tell */
+	if (met & NL_NEIGH_EMPTY)
 		ask_again();
+	else
+		timer_set(&nb.ask_timer, TM_NEIGH, ASK_PAUSE);
 }
 
 void neigh_timer(struct timer *t)
 {
 	if (t == &nb.ask_timer && nb.lost)
-		ask_again();
+		neigh_ready((union ev_ref){ .type = EV_NEIGH }, 0);
 }
 
 int neigh_init(const struct neigh_conf *c)

@@ -36,8 +36,9 @@ void neigh_ready(union ev_ref ref, uint32_t mask);
 /* neigh_timer() - Something had to wait. neigh_news() may follow */
 void neigh_timer(struct timer *t);
 
-/* neigh_mac() - MAC address of a neighbour of the host's; NULL if @a is none, or
- * is the guest's own address, or one that always is ours */
+/* neigh_mac() - MAC address of a neighbour of the host's, as an answer for the
+ * guest; NULL if @a is none, or is the guest's own address, or one that always is
+ * ours */
 const uint8_t *neigh_mac(const union addr *a);
 
 /*

@@ -100,6 +100,10 @@ static bool fails(enum net_call c)
 {
 	if (!state.fail[c].times)
 		return false;
+	if (state.fail[c].after) {
+		state.fail[c].after--;
+		return false;
+	}
 	state.fail[c].times--;
 	errno = state.fail[c].e;
 	return true;
@@ -116,6 +120,7 @@ static int open_sock(int family, int type, int proto)
 			continue;
 		*s = (struct net_sock){
 			.open = true, .family = family, .type = type & 15,
+			.in_ns = state.in_ns,
 			.proto = proto, .peek_off = -1, .room = ROOM,
 		};
 		state.open++;
@@ -389,6 +394,8 @@ ssize_t __wrap_sendmsg(int fd, const struct msghdr *m, int flags)
 				    m->msg_iov[i].iov_len) :
 			dgram_send(m->msg_iov[i].iov_base,
 				   m->msg_iov[i].iov_len);
+	if (state.sent && s->type == SOCK_DGRAM)
+		state.sent(s, m);
 	return (ssize_t)done;
 }
 

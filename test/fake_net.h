@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * fake_net.h - the host's sockets without a kernel, for the fuzzer of frames
+ * fake_net.h - the host's sockets without a kernel, for fuzzers
  *
  * Socket calls of the program end here: nothing leaves the process, all that a
  * call returns is decided by the test, and misuse (a descriptor that is closed
@@ -15,6 +15,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/socket.h>
 
 #include "addr.h"
 #include "ev.h"
@@ -41,6 +42,7 @@ struct net_msg {
 
 struct net_sock {
 	bool		open, listening, connecting, connected, shut, eof;
+	bool		in_ns;		/* it is in the other namespace */
 	int		family, type, proto;
 	union addr	peer, name;
 	in_port_t	peer_port, port;
@@ -59,13 +61,18 @@ struct net_sock {
 struct net {
 	struct net_sock	sock[NET_SOCKS];
 	unsigned	open;
-	struct { int e; unsigned times; } fail[NET_CALLS];
+	/* The next calls, @after so many, fail with @e */
+	struct { int e; unsigned times, after; } fail[NET_CALLS];
 	bool		connect_now;	/* no EINPROGRESS */
+	bool		in_ns;		/* sockets are made there, now */
 	bool		no_loopback;	/* nobody may be reached there */
 	bool		check;		/* the guest sends net_bytes() as well */
 	uint32_t	base;		/* number of the first byte of its */
 	uint32_t	peek_max;	/* bytes one recvmsg() gives, 0: all */
 	uint32_t	rtt;
+	/* Sees each datagram that leaves, or each run of them */
+	void		(*sent)(const struct net_sock *s,
+				const struct msghdr *m);
 	union ev_ref	last[16];	/* of sockets closed lately */
 	unsigned	nlast;
 };

@@ -2,7 +2,8 @@
 /*
  * netlink.c - what the kernel, or somebody who pretends to be it, says on
  * netlink sockets: links, addresses, routes, neighbours, open ports. What is
- * made of it is in range, and can be written back
+ * made of it is in range, and can be written back; open ports are those that were
+ * named, and no others
  *
  * Input: which question is asked, then datagrams, each behind its length. The
  * sequence number of the question is written into messages that have ones
@@ -12,8 +13,11 @@
  */
 #include "fuzz.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
+#include <linux/inet_diag.h>
 #include <linux/rtnetlink.h>
+#include <linux/sock_diag.h>
 #include <sys/socket.h>
 
 #include "netlink.h"
@@ -28,6 +32,7 @@ static struct {
 	struct in in;
 	uint32_t seq;			/* of the last question */
 	unsigned written;
+	uint8_t ports[65536 / 8];	/* told of, as answers to questions */
 } net;
 
 ssize_t __real_recvfrom(int fd, void *buf, size_t n, int flags,
@@ -58,6 +63,33 @@ static void answer_to_us(uint8_t *b, size_t n)
 	}
 }
 
+/* Ports without a peer in a datagram that was read as a whole */
+static void note_ports(const uint8_t *b, size_t n)
+{
+	struct inet_diag_msg d;
+	struct nlmsghdr nh;
+
+	for (; n >= NLMSG_HDRLEN; b += NLMSG_ALIGN(nh.nlmsg_len),
+				  n -= NLMSG_ALIGN(nh.nlmsg_len)) {
+		memcpy(&nh, b, sizeof(nh));
+		if (nh.nlmsg_len < NLMSG_HDRLEN || nh.nlmsg_len > n)
+			return;
+		if (nh.nlmsg_seq == net.seq && nh.nlmsg_type < NLMSG_MIN_TYPE &&
+		    (nh.nlmsg_type == NLMSG_DONE ||
+		     nh.nlmsg_type == NLMSG_ERROR))
+			return;
+		if (nh.nlmsg_seq == net.seq &&
+		    nh.nlmsg_type == SOCK_DIAG_BY_FAMILY &&
+		    nh.nlmsg_len >= NLMSG_LENGTH(sizeof(d))) {
+			memcpy(&d, b + NLMSG_HDRLEN, sizeof(d));
+			if (d.id.idiag_sport && !d.id.idiag_dport)
+				bit_set(net.ports, ntohs(d.id.idiag_sport));
+		}
+		if (NLMSG_ALIGN(nh.nlmsg_len) >= n)
+			return;
+	}
+}
+
 ssize_t __wrap_recvfrom(int fd, void *buf, size_t n, int flags,
 			struct sockaddr *sa, socklen_t *sl)
 {
@@ -84,6 +116,8 @@ ssize_t __wrap_recvfrom(int fd, void *buf, size_t n, int flags,
 	memcpy(buf, p, MIN(len, n));
 	/* The rest of the buffer is what was there before: nobody's business */
 	answer_to_us(buf, MIN(len, n));
+	if (len <= n && !from.nl_pid)
+		note_ports(buf, len);
 	if (sa) {
 		memcpy(sa, &from, MIN(*sl, sizeof(from)));
 		*sl = sizeof(from);
@@ -188,8 +222,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		break;
 	case 5:
 		memset(ports, 0, sizeof(ports));
+		memset(net.ports, 0, sizeof(net.ports));
 		nl_diag_ports(FD, how & 8 ? IPPROTO_TCP : IPPROTO_UDP, ports);
 		FUZZ_CHECK(!bit_test(ports, 0));
+		FUZZ_CHECK(!memcmp(ports, net.ports, sizeof(ports)));
 		break;
 	case 6:
 		nl_diag_closed(FD);

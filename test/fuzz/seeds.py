@@ -287,9 +287,57 @@ def netlink():
     diag = msg(20, struct.pack('=BBBB', 2, 10, 0, 0) + be16(80) + be16(0) +
                bytes(64))
     yield 'diag', net(13, diag, done) + be16(len(done)) + done
+    peer = msg(20, struct.pack('=BBBB', 2, 1, 0, 0) + be16(81) + be16(9) +
+               bytes(64))
+    short = msg(20, diag[16:70])
+    yield 'diag_mixed', net(5, peer, diag, short, done, diag) + \
+        be16(len(diag * 3)) + diag * 3 + be16(0x8000 | len(peer)) + peer + \
+        be16(len(done)) + done
     err = msg(2, struct.pack('=i', -17) + bytes(16))
     yield 'error', net(7, err)
     yield 'intr', net(1, msg(20, b'', 0x12), done) + net(1, a4, done)[1:]
+
+
+def neigh():
+    """Steps by the numbers they have in neigh.c; with 128, not read yet"""
+    change, ask, guest, raw, wait, fail = 0, 2, 3, 4, 5, 6
+
+    def neighbour(i, mac, link=0, gone=0, lost=0, later=0):
+        return bytes([change | later, i, link | gone * 4 | lost * 8 | mac << 4])
+
+    def attr(kind, data):
+        return struct.pack('=HH', 4 + len(data), kind) + data
+
+    body = struct.pack('=BxHiHBB', 2, 0, 2, 2, 0, 1) + \
+        attr(1, ip4('192.0.2.9')) + attr(2, MAC)
+    msg = struct.pack('=IHHII', 16 + len(body), 28, 0, 0, 0) + body
+    done = struct.pack('=IHHII', 16, 3, 2, 0, 0)
+    some = b''.join(neighbour(i, i % 16) for i in range(24))
+    quick = b''.join(neighbour(i, 15 - i % 15, later=128) for i in range(24))
+    asks = b''.join(bytes([ask, i]) for i in range(24))
+    yield 'some', b'\x10' + some + asks
+    yield 'v6', b'\x13' + some + asks
+    yield 'first', b'\x04' + asks + some + bytes([wait, 0x84])
+    yield 'news', b'\x10' + asks + some + quick + bytes([wait, 200])
+    yield 'goes', b'\x10' + some + asks + b''.join(
+        neighbour(i, 0, gone=1) for i in range(24)) + bytes([wait, 0x90])
+    yield 'lost', b'\x10' + some + asks + neighbour(4, 5, lost=1) + quick + \
+        quick + neighbour(6, 9, gone=1, later=128) + bytes([wait, 0x84]) + some
+    yield 'storm', b'\x10' + asks + bytes([wait, 0x88]) + quick + quick + \
+        neighbour(0, 3) + neighbour(0, 7, later=128) + neighbour(0, 9)
+    group = body[:-len(attr(2, MAC))] + attr(2, b'\1\0\x5e\0\0\1')
+    yield 'group', b'\x10' + bytes([raw]) + be16(16 + len(group)) + \
+        struct.pack('=IHHII', 16 + len(group), 28, 0, 0, 0) + group + asks
+    yield 'busy', b'\x12' + quick + quick + asks + quick
+    yield 'other', b'\x10' + b''.join(neighbour(i, 3, 2) for i in range(9))
+    yield 'guest', b'\x10' + asks + quick + bytes([guest, 1]) + some + \
+        bytes([guest, 0]) + asks + quick + bytes([wait, 0x81])
+    yield 'retry', b'\x18' + some + asks + bytes([fail, 8]) + \
+        neighbour(0, 3, lost=1) + bytes([wait, 0x84, fail, 0]) + some
+    yield 'never', b'\x18' + bytes([fail, 12, wait, 0x84]) + some
+    for flags in (0, 0x8000, 0x4000):
+        yield 'raw%x' % flags, b'\x10' + some + bytes([raw]) + \
+            be16(flags | len(msg + done)) + msg + done + asks
 
 
 def resolv():
@@ -372,6 +420,94 @@ def hdr():
     for name, f in frames():
         yield name, b'\0' + f
         yield name + '_cut', b'\7' + f
+
+
+def splice():
+    """Steps by the numbers they have in splice.c; with 128, not told yet"""
+    conn, answer, data, fin, rst, room, urg, one, stale, fail, knob = \
+        0, 1, 2, 4, 5, 6, 7, 8, 9, 10, 11
+
+    def opened(c=0, how=0):
+        return bytes([conn, c | how, answer, c * 2, 0])
+
+    def comes(side, n, later=0):
+        return bytes([data | later, side]) + be16(n)
+
+    both = comes(0, 100) + comes(1, 200)
+    bulk = comes(0, 0x8000 | 2000) + comes(0, 0x8000 | 9000)
+    done = bytes([fin, 0, fin, 1])
+    full = bytes([room, 1]) + be16(500)
+    more = bytes([room, 1]) + be16(0xffff)
+    yield 'small', opened() + both + done
+    yield 'ns', opened(how=8 | 16) + both + done + opened(how=32) + done
+    yield 'early', bytes([conn, 0]) + comes(0, 300) + bytes([fin, 0]) + \
+        bytes([answer, 0, 0]) + comes(1, 9) + bytes([fin, 1])
+    yield 'refused', bytes([conn, 0]) + comes(0, 3) + bytes([answer, 0, 3])
+    yield 'left', bytes([conn, 0]) + comes(0, 3) + bytes([rst, 0])
+    yield 'bulk', opened() + bulk + done
+    yield 'full', opened() + full + comes(0, 2000) + bytes([fin, 0]) + more
+    yield 'full_bulk', opened() + bulk + full + bulk + bytes([fin | 128, 0]) + \
+        more + bytes([rst, 1])
+    yield 'no_pipe', bytes([fail, 3, 0xf4]) + opened() + full + \
+        comes(0, 2000) + bulk + more + more
+    yield 'tiny', bytes([knob, 0x0d, 0]) + opened() + full + bulk + more + more
+    yield 'short', bytes([knob, 0x12, 30]) + opened() + bulk + both + done
+    yield 'urgent', opened() + bytes([urg, 0, 9]) + comes(0, 5) + \
+        bytes([urg | 128, 1, 0]) + comes(1, 0x8000 | 3000) + full + \
+        bytes([urg, 0, 200]) + more + done
+    yield 'reset', opened() + full + comes(0, 2000) + bytes([rst, 1])
+    yield 'fin_reset', opened() + comes(0, 200, 128) + bytes([fin | 128, 0]) + \
+        bytes([rst, 0])
+    for call, e in ((0, 4), (2, 4), (5, 1), (5, 6), (6, 0), (6, 9), (7, 0),
+                    (8, 2), (8, 7), (9, 1), (10, 12), (11, 0)):
+        yield 'fail%i_%i' % (call, e), bytes([fail, call, e]) + opened() + \
+            full + bytes([fail, call, e]) + bulk + more + done
+    yield 'many', b''.join(opened(c, 8 if c & 1 else 0) for c in range(8)) + \
+        b''.join(comes(c, 0x8000 | 1500, 128) for c in range(16)) + \
+        bytes([one, 3, one, 2, stale, 0, 1, 31, fin | 192, 5, fin | 64, 4])
+    yield 'pipes', b''.join(opened(c) for c in range(8)) + \
+        b''.join(bytes([room, c]) + be16(500) for c in range(16)) + \
+        b''.join(comes(c, 2000) for c in range(16)) + \
+        b''.join(bytes([room, c]) + be16(0xffff) for c in range(16))
+    yield 'late_reset', opened() + bytes([room | 128, 1]) + be16(0xffff) + \
+        comes(0, 70000 // 32 | 0x8000, 128) + bytes([rst, 0])
+
+
+def usplice():
+    """Steps by the numbers they have in usplice.c; with 128, not read yet"""
+    client, server, fail, error, wait, short = 0, 1, 4, 5, 6, 7
+
+    def comes(what, who, times, n, seg=0, later=0):
+        return bytes([what | later, who, times, 1 | (2 if seg else 0)]) + \
+            be16(n) + (be16(seg) if seg else b'')
+
+    talk = b''.join(
+        comes(client, port << 4 | c, 3, 100 * c) + comes(server, c, 2, 700)
+        for port in range(2) for c in range(8))
+    bulk = b''.join(comes(client, c, 7, 1000, later=128) for c in range(4)) + \
+        comes(client, 4, 7, 10) + comes(server, 0, 7, 1472) + \
+        comes(server, 1, 7, 65507)
+    joined = comes(client, 0, 3, 60000, 1400) + comes(server, 0, 1, 2501, 1000)
+    for how in (0, 1, 3, 7):
+        yield 'talk%i' % how, bytes([how]) + talk
+        yield 'bulk%i' % how, bytes([how]) + bulk + joined
+    yield 'empty', b'\7' + comes(client, 0, 3, 0) + comes(server, 0, 3, 0)
+    for e in range(8):
+        yield 'error%i' % e, b'\7' + bulk + bytes([fail, 128 | e]) + joined + \
+            bytes([fail, 192 | e]) + bulk
+    apart = b''.join(comes(client, 0, 1, n, later=128)
+                     for n in (100, 900, 900, 500, 500, 20))
+    for after in range(4):
+        yield 'apart%i' % after, b'\7' + bytes([fail, 129 | after << 3]) + \
+            apart + bytes([wait, 0])
+    for call in range(6):
+        yield 'lost%i' % call, b'\7' + bytes([fail, call, 3]) + talk + \
+            bytes([fail, call | 64, 0]) + joined
+    yield 'errors', b'\7' + talk + bytes([error, 128, error, 192]) + talk + \
+        bytes([error, 65]) + bulk
+    yield 'again', b'\7' + talk + bytes([wait, 200]) + talk + \
+        bytes([short, 2, wait, 130]) + bulk
+    yield 'no_ns', b'\7' + bytes([short, 3]) + talk + bytes([short, 0]) + talk
 
 
 def frames_seeds():
@@ -522,7 +658,9 @@ def vhost():
 
 
 TARGETS = (frames_seeds, hdr, seg, frag, dhcp, dhcpv6, ndp, stream, rules, options, netlink,
-           resolv, qrap, names, vring, vhost)
+           neigh, resolv, qrap, names, splice,
+           usplice,
+           vring, vhost)
 
 
 def main():
