@@ -64,8 +64,6 @@
 #define OUT_MAX		4096U
 #define FORGET_TRIES	8
 
-#define SILENT		10000U	/* ms without an answer, see has_moved() */
-
 #define IOV_MAX_	1024U		/* UIO_MAXIOV */
 #define HDR_LEN		(ETH_HLEN_ + IP6_HLEN + UDP_HLEN)
 
@@ -319,7 +317,7 @@ static bool has_moved(union flow *f)
 	struct side s = f->h.side[1];
 	union addr was = ADDR_NONE;
 
-	if (!f->udp.waits || clock_ms() - f->udp.heard < SILENT ||
+	if (!f->udp.waits || clock_ms() - f->udp.heard < UDP_SILENT ||
 	    f->udp.bound || f->udp.open || addr_is_loopback(&s.peer))
 		return false;
 	f->udp.heard = clock_ms();

@@ -8,6 +8,11 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+/* When to look whether our address is still the right one: after so many ms
+ * without an answer, or since the last look if nothing can be sent; see .heard */
+#define UDP_SILENT	10000U
+#define UDP_LOOK	1000U
+
 struct udp_flow {
 	int		sock[2];	/* per side: own connected socket, or -1
 					 * (guest side; shared listener) */
@@ -17,7 +22,8 @@ struct udp_flow {
 					 * up, in units of mcast.c */
 	uint32_t	used;		/* clock in ms of the last datagram, */
 	uint32_t	heard;		/* of the last one of the target, or of
-					 * a look at our address, see udp.c */
+					 * a look at our address, see udp.c;
+					 * long ago if that is to be done */
 	uint8_t		seen[2];	/* datagrams from each side, up to 3 */
 	uint8_t		ttl;		/* as set on the target's socket; */
 	uint8_t		tos;		/* ttl 0: none of these was yet */

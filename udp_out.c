@@ -331,6 +331,10 @@ static void tx_refused(const struct tx *t, unsigned i, int e)
 
 	if (udp_is_spliced(t->f))
 		return;
+	/* Has the host this address no more? */
+	if ((e == EINVAL || e == ENETUNREACH) &&
+	    t->f->udp.used - t->f->udp.heard > UDP_LOOK)
+		t->f->udp.heard = t->f->udp.used - UDP_SILENT;
 	for (k = 0; k < n; k++)
 		len += m->msg_iov[k].iov_len;
 	cur_init(&p.data, m->msg_iov, len);

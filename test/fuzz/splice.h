@@ -79,12 +79,29 @@ static struct {
 	bool		tiny_pipes, in_ns;
 } me;
 
+/* shortage() - Who waits for an answer may be given up for others (half.c) */
+static void shortage(void)
+{
+	unsigned i;
+
+	for (i = 0; i < SOCKS; i++) {
+		const struct sock *s = &me.sock[i];
+
+		if (s->open && s->connecting && s->conn >= 0)
+			me.conn[s->conn].broken = true;
+	}
+}
+
 static bool fails(enum call c)
 {
+	int e = me.fail[c].e;
+
 	if (!me.fail[c].times)
 		return false;
 	me.fail[c].times--;
-	errno = me.fail[c].e;
+	if (e == EMFILE || e == ENFILE || e == ENOBUFS || e == ENOMEM)
+		shortage();
+	errno = e;
 	return true;
 }
 
@@ -167,6 +184,7 @@ static int open_sock(bool client)
 	for (i = 0; i < SOCKS && me.sock[i].open; i++)
 		;
 	if (i == SOCKS) {
+		shortage();
 		errno = EMFILE;
 		return -1;
 	}
@@ -208,7 +226,7 @@ static void closes(const struct sock *s)
 	const struct sock *o = other(s);
 
 	if (!o) {			/* the second one, just as the first */
-		FUZZ_CHECK(s->linger == c->was_reset);
+		FUZZ_CHECK(s->linger == c->was_reset || s->connecting);
 		c->used = false;
 		return;
 	}

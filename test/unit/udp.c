@@ -1088,18 +1088,22 @@ static void broadcast_in(void)
 	close(s);
 }
 
-/* host_address() - The one from which what has no closer route is sent */
-static void host_address(const char *addr)
+/* host_address() - The host gets an address, instead of that of the same name;
+ * what has no closer route is sent from the first one */
+static void host_address(const char *name, const char *addr)
 {
-	struct ifreq r = { .ifr_name = "lo:1" };
+	struct ifreq r = { .ifr_name = "" };
 	struct sockaddr_in *in = (void *)&r.ifr_addr;
 	struct rtentry rt = { .rt_flags = RTF_UP, .rt_dev = r.ifr_name };
 	int fd = socket(AF_INET, SOCK_DGRAM, 0);
 	union addr a = A(addr);
 
+	strcpy(r.ifr_name, name);
 	in->sin_family = AF_INET;
 	in->sin_addr = addr_to4(&a);
 	EXPECT(!ioctl(fd, SIOCSIFADDR, &r));
+	in->sin_addr.s_addr = INADDR_BROADCAST;		/* /32 */
+	EXPECT(!ioctl(fd, SIOCSIFNETMASK, &r));
 	rt.rt_dst.sa_family = rt.rt_genmask.sa_family = AF_INET;
 	strcpy(r.ifr_name, "lo");
 	EXPECT(!ioctl(fd, SIOCADDRT, &rt) || errno == EEXIST);
@@ -1124,19 +1128,37 @@ static void moved(void)
 {
 	unsigned i;
 
-	group("the host's address is another one: so is that of old flows");
-	host_address("198.51.100.1");
+	group("the host has lost its address: so have old flows");
+	host_address("lo:1", "198.51.100.1");
 	from_guest("192.0.2.2", 4030, "203.0.113.5", 7000, 1, 0);
 	guest_go();
 	EXPECT(source_is("198.51.100.1", 4030));
-	host_address("198.51.100.2");
-	for (i = 0; i < 12; i++, now += SEC) {
-		turn();
+	host_address("lo:1", "198.51.100.2");
+	now += 2 * SEC;
+	turn();
+	for (i = 0; i < 2; i++) {		/* lost, but it tells */
 		from_guest("192.0.2.2", 4030, "203.0.113.5", 7000, 1, 0);
 		guest_go();
 	}
 	flow_reap();
 	EXPECT(source_is("198.51.100.2", 4030));
+
+	group("it sends from another address: so do flows without answers");
+	host_address("lo:1", "198.51.100.3");
+	host_address("lo:2", "198.51.100.2");
+	for (i = 0; i < 9; i++, now += SEC) {
+		turn();
+		from_guest("192.0.2.2", 4030, "203.0.113.5", 7000, 1, 0);
+		guest_go();
+	}
+	EXPECT(source_is("198.51.100.2", 4030));
+	for (i = 0; i < 3; i++, now += SEC) {
+		turn();
+		from_guest("192.0.2.2", 4030, "203.0.113.5", 7000, 1, 0);
+		guest_go();
+	}
+	flow_reap();
+	EXPECT(source_is("198.51.100.3", 4030));
 	while (guest_recv())
 		;
 	close_flows();
