@@ -388,7 +388,7 @@ ssize_t __wrap_sendmsg(int fd, const struct msghdr *m, int flags)
 		errno = EAGAIN;
 		return -1;
 	}
-	for (i = 0; i < m->msg_iovlen; i++)
+	for (i = 0; i < (size_t)m->msg_iovlen; i++)
 		done += s->type == SOCK_STREAM ?
 			stream_send(s, m->msg_iov[i].iov_base,
 				    m->msg_iov[i].iov_len) :
@@ -435,7 +435,7 @@ static size_t scatter(struct msghdr *m, uint32_t number, size_t len,
 {
 	size_t i, done = 0;
 
-	for (i = 0; i < m->msg_iovlen; i++) {
+	for (i = 0; i < (size_t)m->msg_iovlen; i++) {
 		size_t n = MIN(m->msg_iov[i].iov_len, len - done);
 
 		memcpy(m->msg_iov[i].iov_base,

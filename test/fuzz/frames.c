@@ -25,6 +25,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <time.h>			/* before errqueue.h: timespec */
 #include <linux/errqueue.h>
 #include <sys/socket.h>
 #include <unistd.h>

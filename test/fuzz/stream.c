@@ -83,7 +83,7 @@ ssize_t __wrap_sendmsg(int fd, const struct msghdr *m, int flags)
 		net.tx_error = 0;
 		return -1;
 	}
-	for (i = 0; i < m->msg_iovlen && net.room; i++) {
+	for (i = 0; i < (size_t)m->msg_iovlen && net.room; i++) {
 		size_t n = MIN(m->msg_iov[i].iov_len, net.room);
 
 		n = MIN(n, SENT_MAX - net.sent_len);

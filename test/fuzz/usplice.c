@@ -136,7 +136,7 @@ static void left(struct sender *s, const struct msghdr *m)
 	struct cmsghdr *c;
 	uint16_t v = 0;
 
-	for (i = 0; i < m->msg_iovlen; i++) {
+	for (i = 0; i < (size_t)m->msg_iovlen; i++) {
 		FUZZ_CHECK(len + m->msg_iov[i].iov_len <= 65535);
 		memcpy(me.buf + len, m->msg_iov[i].iov_base,
 		       m->msg_iov[i].iov_len);
