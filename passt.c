@@ -736,7 +736,8 @@ static void tell_ready(void)
 	if (self.ready_fd < 0)
 		return;
 	if (self.conf.level < LOG_LVL_DEBUG || self.heard_out) {
-		dup3(self.null_fd, STDERR_FILENO, 0);
+		/* With a flag, as musl makes dup2() of it otherwise */
+		dup3(self.null_fd, STDERR_FILENO, O_CLOEXEC);
 		log_to_stderr(false);
 	}
 	close(self.null_fd);

@@ -88,10 +88,11 @@ static void try_all(void)
 	fprintf(stderr, "calls: %d, %d by their arguments\n", let, wrong);
 }
 
+/* Of mmap(), musl makes one of the other */
 static void tell(const char *what, long ret)
 {
-	fprintf(stderr, "args: %s: %s\n", what,
-		ret >= 0 ? "done" : errno == EPERM ? "refused" :
+	fprintf(stderr, "args: %s: %s\n", what, ret >= 0 ? "done" :
+		errno == EPERM || errno == ENOMEM ? "refused" :
 		errno == ENOSYS ? "unknown" : "let through");
 }
 
