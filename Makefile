@@ -304,6 +304,7 @@ fuzz-merge: fuzz-build
 		echo "$$f: $$(ls test/fuzz/corpus/$$f | wc -l) files," \
 			"$$(cat test/fuzz/corpus/$$f/* | wc -c) bytes"; \
 	done
+
 # What tests compile for themselves is not what is tested
 TOOL_CC	:= $(if $(UAPI),cc,$(CC))
 

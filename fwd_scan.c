@@ -36,6 +36,7 @@
 #include "nl_rules.h"
 #include "ns.h"
 #include "proc_net.h"
+#include "sock.h"
 #include "util.h"
 
 #define INTERVAL_MIN	(200 * MSEC)
@@ -269,8 +270,7 @@ static bool clear_ports(enum fwd_table t, const struct listen_failure *fail,
 				break;
 		if (i == n)
 			continue;
-		close(f->udp.sock[1]);
-		f->udp.sock[1] = -1;
+		sock_close_pair(f->udp.sock);
 		flow_close(f);
 		any = true;
 	}

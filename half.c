@@ -62,8 +62,6 @@ static bool is_answered(const union flow *f)
 
 static void end(union flow *f)
 {
-	unsigned i;
-
 	switch (f->h.type) {
 	case FLOW_TCP:
 		/* No data has been taken in this state */
@@ -75,9 +73,7 @@ static void end(union flow *f)
 		close(f->splice.sock[1]);
 		break;
 	case FLOW_UDP:
-		for (i = 0; i < 2; i++)
-			if (f->udp.sock[i] >= 0)
-				close(f->udp.sock[i]);
+		sock_close_pair(f->udp.sock);
 		break;
 	case FLOW_PING:
 		close(f->icmp.sock);

@@ -307,16 +307,13 @@ static union flow *ping_open(const struct pkt *p, int *err)
  * address by now? A connected socket keeps the one it had */
 static bool has_moved(union flow *f)
 {
-	struct side s = f->h.side[1];
-	union addr was = ADDR_NONE;
+	const struct side *s = &f->h.side[1];
 
-	if (clock_ms() - f->icmp.heard < SILENT || addr_is_loopback(&s.peer) ||
-	    addr_is_unicast(&s.ours))	/* by -o */
+	if (clock_ms() - f->icmp.heard < SILENT || addr_is_loopback(&s->peer) ||
+	    addr_is_unicast(&s->ours))	/* by -o */
 		return false;
 	f->icmp.heard = clock_ms();
-	sock_name(f->icmp.sock, &was);
-	sock_udp_source(&s);		/* the same for all protocols */
-	return addr_is_unicast(&s.ours) && !addr_eq(&s.ours, &was);
+	return sock_source_moved(f->icmp.sock, s);
 }
 
 /* transmit() - Send state.buf; 0 or an error that is about this request. One

@@ -458,6 +458,16 @@ void sock_udp_source(struct side *s)
 	close(fd);
 }
 
+bool sock_source_moved(int fd, const struct side *s)
+{
+	union addr was = ADDR_NONE;
+	struct side now = *s;
+
+	sock_name(fd, &was);
+	sock_udp_source(&now);
+	return addr_is_unicast(&now.ours) && !addr_eq(&now.ours, &was);
+}
+
 /* start_open() - Instead of connecting to a group or broadcast address */
 static int start_open(int fd, struct side *s)
 {
@@ -731,6 +741,17 @@ void sock_tos(int fd, bool v4, uint8_t tos)
 		set_int(fd, SOL_IP, IP_TOS, tos);
 	else
 		set_int(fd, SOL_IPV6, IPV6_TCLASS, tos);
+}
+
+void sock_close_pair(int fd[static 2])
+{
+	unsigned i;
+
+	for (i = 0; i < 2; i++) {
+		if (fd[i] >= 0)
+			close(fd[i]);
+		fd[i] = -1;
+	}
 }
 
 void sock_name(int fd, union addr *a)

@@ -82,6 +82,11 @@ int sock_udp_connect(struct side *s, bool *open);
  * to one, come from by now, to @s->ours */
 void sock_udp_source(struct side *s);
 
+/* sock_source_moved() - Would what connected socket @fd sends to the peer of @s
+ * come from another address by now, since the host has others or other routes?
+ * It keeps the one it had. Pings are like datagrams in this */
+bool sock_source_moved(int fd, const struct side *s);
+
 /*
  * sock_udp_member() - A socket that hears what is sent to @group at @port, and
  * nothing else, whoever else on this host has the port or joined the group
@@ -127,6 +132,9 @@ int sock_listen_again(int fd);
 /* sock_tos() - Set type of service or traffic class of what leaves; of TCP
  * sockets the kernel keeps the two bits of ECN for itself */
 void sock_tos(int fd, bool v4, uint8_t tos);
+
+/* sock_close_pair() - Close those of two that there are; both are -1 then */
+void sock_close_pair(int fd[static 2]);
 
 /* sock_name() - The local address of a socket; @a stays if it has none */
 void sock_name(int fd, union addr *a);

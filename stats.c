@@ -3,10 +3,11 @@
  * stats.c - how often the loop was woken, and by what, for who wonders
  *
  * A column for each kind of event source, and one for timers, all totals since
- * the start; and one for the flows that there are now, which tells of leaks. Rows
- * go to standard error as they are, whatever is logged where: they are made for a terminal, or for a script that knows the columns
- * by their headings. No timer is set for them, since waking up in order to
- * tell why we woke up would be all that an idle program tells.
+ * the start; and one for the flows that there are now, which tells of leaks.
+ * Rows go to standard error as they are, whatever is logged where: they are
+ * made for a terminal, or for a script that knows the columns by their
+ * headings. No timer is set for them, since waking up in order to tell why we
+ * woke up would be all that an idle program tells.
  */
 #include "stats.h"
 

@@ -43,9 +43,10 @@ uint16_t win_mss(uint16_t mtu, unsigned hdr, uint16_t peer);
  * @mss:	of the guest's segments
  *
  * Never more than can be held if the socket takes nothing at all, or, when the
- * pool is used up, than it should take; and while something is held, nothing. With a full host socket only a little more than
- * it has room for: enough to run into its limit again, so that the kernel
- * tells when there is space, but not so much that all is copied twice.
+ * pool is used up, than it should take; and while something is held, nothing.
+ * With a full host socket only a little more than it has room for: enough to
+ * run into its limit again, so that the kernel tells when there is space, but
+ * not so much that all is copied twice.
  */
 uint32_t win_to_guest(uint32_t held, uint64_t pool, bool low, uint32_t sndroom,
 		      uint16_t mss);

@@ -162,13 +162,7 @@ static void touch(union flow *f, unsigned side, unsigned n)
 
 void udp_close(union flow *f)
 {
-	unsigned i;
-
-	for (i = 0; i < 2; i++) {
-		if (f->udp.sock[i] >= 0)
-			close(f->udp.sock[i]);
-		f->udp.sock[i] = -1;
-	}
+	sock_close_pair(f->udp.sock);
 	flow_close(f);
 }
 
@@ -314,16 +308,13 @@ static union flow *open_from_guest(const struct pkt *p)
  */
 static bool has_moved(union flow *f)
 {
-	struct side s = f->h.side[1];
-	union addr was = ADDR_NONE;
+	const struct side *s = &f->h.side[1];
 
 	if (!f->udp.waits || clock_ms() - f->udp.heard < UDP_SILENT ||
-	    f->udp.bound || f->udp.open || addr_is_loopback(&s.peer))
+	    f->udp.bound || f->udp.open || addr_is_loopback(&s->peer))
 		return false;
 	f->udp.heard = clock_ms();
-	sock_name(f->udp.sock[1], &was);
-	sock_udp_source(&s);
-	return addr_is_unicast(&s.ours) && !addr_eq(&s.ours, &was);
+	return sock_source_moved(f->udp.sock[1], s);
 }
 
 /* The listener whose client the flow serves; NULL if it was closed */

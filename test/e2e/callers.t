@@ -6,6 +6,7 @@ ports, resolvers and addresses it asked for are there."""
 import os
 import re
 import signal
+import select
 import socket
 import struct
 import subprocess
@@ -103,6 +104,10 @@ def exchange(client, address, port, server, kind=socket.SOCK_STREAM):
             server.sendto(got, peer)
             s = None
         else:
+            # One that came while the port closed behind an earlier server
+            # is reset: to be tried again like one that is refused
+            if c in select.select([c, server], [], [], 3)[0]:
+                raise ConnectionRefusedError(c.recv(1) or "ended")
             s, peer = server.accept()
             s.settimeout(3)
             c.sendall(data)
@@ -136,7 +141,7 @@ def reaches(name, client, address, port, server, target, at=None, sees=None,
             try:
                 peer = exchange(client, address, port, s, kind)
                 break
-            except ConnectionRefusedError:
+            except (ConnectionRefusedError, ConnectionResetError):
                 time.sleep(0.005)
         ok(sees is None or peer == sees, name, f"seen as {peer}")
 

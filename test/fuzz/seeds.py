@@ -658,9 +658,7 @@ def vhost():
 
 
 TARGETS = (frames_seeds, hdr, seg, frag, dhcp, dhcpv6, ndp, stream, rules, options, netlink,
-           neigh, resolv, qrap, names, splice,
-           usplice,
-           vring, vhost)
+           neigh, resolv, qrap, names, splice, usplice, vring, vhost)
 
 
 def main():
