@@ -196,6 +196,14 @@ union flow *flow_find(uint8_t proto, uint8_t pif, const union addr *peer,
 	return NULL;
 }
 
+bool flow_has_side(uint8_t proto, const struct side *s)
+{
+	unsigned side;
+
+	return flow_find(proto, s->pif, &s->peer, s->peer_port, &s->ours,
+			 s->ours_port, &side);
+}
+
 /* -------------------------------------------------------------- the slots */
 
 union flow *flow_open(uint8_t proto, const struct side *ini, in_port_t target,

@@ -80,6 +80,10 @@ union flow *flow_find(uint8_t proto, uint8_t pif, const union addr *peer,
 		      in_port_t peer_port, const union addr *ours,
 		      in_port_t ours_port, unsigned *side);
 
+/* flow_has_side() - Is there a flow with a side just like @s? With a
+ * socket for each, what is sent to one could come to the other */
+bool flow_has_side(uint8_t proto, const struct side *s);
+
 /* flow_close() - See above; harmless on an already closed flow */
 void flow_close(union flow *f);
 

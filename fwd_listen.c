@@ -80,6 +80,8 @@ static void close_slot(uint32_t i)
 {
 	struct listener *l = &table.l[i];
 
+	if (proto_of((enum fwd_table)l->table) == IPPROTO_UDP)
+		sock_udp_published(l->fd, l->pif, false);
 	close(l->fd);
 	l->fd = -1;
 	table.open[l->table]--;
@@ -171,6 +173,8 @@ static int bind_one(enum fwd_table t, const struct fwd_rule *rule,
 		return ret;
 	}
 
+	if (proto_of(t) == IPPROTO_UDP)
+		sock_udp_published(fd, l->pif, true);
 	table.last_fd = fd;
 	if (slot == table.free)
 		table.free = next;

@@ -270,7 +270,7 @@ static bool clear_ports(enum fwd_table t, const struct listen_failure *fail,
 				break;
 		if (i == n)
 			continue;
-		sock_close_pair(f->udp.sock);
+		sock_udp_close(&f->udp.sock[1], &f->h.side[1]);
 		flow_close(f);
 		any = true;
 	}

@@ -73,7 +73,7 @@ static void end(union flow *f)
 		close(f->splice.sock[1]);
 		break;
 	case FLOW_UDP:
-		sock_close_pair(f->udp.sock);
+		sock_udp_close(&f->udp.sock[1], &f->h.side[1]);
 		break;
 	case FLOW_PING:
 		close(f->icmp.sock);

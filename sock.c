@@ -54,6 +54,10 @@ static struct {
 	struct sock_features features;
 } host;
 
+/* UDP sockets of ours bound to each port: here or in the namespace, of IPv6 or
+ * IPv4. Pages that are never used cost nothing */
+static uint32_t port_users[2][2][UINT16_MAX + 1];
+
 static int set_int(int fd, int level, int name, int v)
 {
 	return setsockopt(fd, level, name, &v, sizeof(v)) ? -errno : 0;
@@ -274,38 +278,49 @@ int sock_udp_open(bool v4)
 	return fd;
 }
 
+static bool is_group_port(in_port_t port)
+{
+	return port == SOCK_PORT_SSDP || port == SOCK_PORT_WSD ||
+	       port == SOCK_PORT_MDNS || port == SOCK_PORT_LLMNR;
+}
+
 /* share() - Have other sockets bind to @port as well: ours, or anybody's */
 static void share(int fd, in_port_t port)
 {
 	set_int(fd, SOL_SOCKET, SO_REUSEPORT, 1);
-	switch (port) {
-	case SOCK_PORT_SSDP:
-	case SOCK_PORT_WSD:
-	case SOCK_PORT_MDNS:
-	case SOCK_PORT_LLMNR:
+	if (is_group_port(port))
 		set_int(fd, SOL_SOCKET, SO_REUSEADDR, 1);
-	}
+}
+
+static uint32_t *users_of(const struct side *s)
+{
+	return &port_users[s->pif == PIF_NS][addr_is4(&s->peer)][s->ours_port];
 }
 
 /*
- * bind_shared() - Bind to a port that other sockets of ours may have as well:
- * flows of one guest port to several peers, or the listener that it is
+ * bind_shared() - Bind to the port of @s, which other sockets of ours may have
+ * as well: flows of one guest port to several peers, or the listener that it is
  * published by
  *
- * Ours, that is: of the same user. With SO_REUSEADDR anybody on this host could
- * have it too, with a closer match, and be given what is meant for the guest;
- * and the guest could take part in ports of services of the host. That is so by
- * design for some ports of groups, and remains so. The option is set before
+ * Ours, that is: of this process. With SO_REUSEADDR anybody on this host could
+ * have it too, with a closer match, and be given what is meant for the guest,
+ * and the guest could take part in ports of services of the host. SO_REUSEPORT
+ * leaves those of the same user: another one like us, whose guest talks to the
+ * same peer from the same port, would have our answers, or we its. Ports of
+ * groups are everybody's by design, and remain so. The option is set before
  * bind() only if need be, as the kernel would make a group of sockets for each
  * one.
  */
-static int bind_shared(int fd, int family, const union addr *a, in_port_t port,
-		       unsigned scope)
+static int bind_shared(int fd, const struct side *s, const union addr *a)
 {
-	int ret = bind_to(fd, family, a, port, scope);
+	int family = family_of(&s->peer);
+	in_port_t port = s->ours_port;
+	int ret = bind_to(fd, family, a, port, host.ifindex);
 
 	share(fd, port);
-	return ret == -EADDRINUSE ? bind_to(fd, family, a, port, scope) : ret;
+	if (ret != -EADDRINUSE || !(*users_of(s) || is_group_port(port)))
+		return ret;
+	return bind_to(fd, family, a, port, host.ifindex);
 }
 
 /* share_no_more() - Before any free port will do: one that nobody has */
@@ -329,20 +344,32 @@ static bool is_self(int fd, const struct side *s)
 	return addr_eq(&a, &s->peer);
 }
 
-int sock_udp_start(int fd, const struct side *s)
+/* own_name() - Enter what the kernel chose as our port, and our address unless
+ * @a is NULL */
+static void own_name(int fd, struct side *s, union addr *a)
+{
+	union sockaddr_any sa;
+	socklen_t len = sizeof(sa);
+	union addr name;
+
+	if (!getsockname(fd, &sa.sa, &len) &&
+	    addr_from_sa(&sa, &name, &s->ours_port) && a)
+		*a = name;
+}
+
+int sock_udp_start(int fd, struct side *s)
 {
 	int family = family_of(&s->peer), ret;
-	in_port_t port = s->ours_port;
 	union addr src;
 	bool wild;
 
 	/* With the peer's port as well, it would be connected with itself, and
 	 * take what is meant for the peer */
-	if (port == s->peer_port && is_self(fd, s))
-		port = 0;
+	if (s->ours_port == s->peer_port && is_self(fd, s))
+		s->ours_port = 0;
 
 	src = source_of(s, &wild);
-	ret = bind_shared(fd, family, &src, port, host.ifindex);
+	ret = bind_shared(fd, s, &src);
 	/* EACCES: a privileged port, which the guest may have but not we */
 	if (ret == -EADDRINUSE || ret == -EACCES) {
 		share_no_more(fd);
@@ -352,9 +379,12 @@ int sock_udp_start(int fd, const struct side *s)
 		return ret;
 
 	ret = connect_to(fd, s);
-	if (!ret)
-		drain(fd);
-	return ret;
+	if (ret)
+		return ret;
+	drain(fd);
+	own_name(fd, s, &s->ours);
+	++*users_of(s);
+	return 0;
 }
 
 /* pktinfo() - Let datagrams say where they were sent to */
@@ -412,8 +442,7 @@ static int bind_open(int fd, const struct side *s)
 		set_int(fd, SOL_SOCKET, SO_REUSEADDR, 1);
 		set_int(fd, SOL_SOCKET, SO_REUSEPORT, 1);
 	} else {
-		ret = bind_shared(fd, family, &src, s->ours_port,
-				  host.ifindex);
+		ret = bind_shared(fd, s, &src);
 	}
 	if (ret == -EADDRINUSE && service) {
 		ret = bind_to(fd, family, &s->peer, s->ours_port,
@@ -429,16 +458,6 @@ static int bind_open(int fd, const struct side *s)
 		ret = bind_to(fd, family, &src, 0, host.ifindex);
 	}
 	return ret;
-}
-
-static void name_port(int fd, struct side *s)
-{
-	union sockaddr_any sa;
-	socklen_t len = sizeof(sa);
-	union addr a;
-
-	if (!getsockname(fd, &sa.sa, &len))
-		(void)addr_from_sa(&sa, &a, &s->ours_port);
 }
 
 /* The address only a socket that is connected knows: one like it */
@@ -482,7 +501,8 @@ static int start_open(int fd, struct side *s)
 	ret = bind_open(fd, s);
 	if (ret)
 		return ret;
-	name_port(fd, s);
+	own_name(fd, s, NULL);
+	++*users_of(s);
 	if (wild)
 		sock_udp_source(s);
 	return 0;
@@ -743,15 +763,34 @@ void sock_tos(int fd, bool v4, uint8_t tos)
 		set_int(fd, SOL_IPV6, IPV6_TCLASS, tos);
 }
 
-void sock_close_pair(int fd[static 2])
+void sock_udp_close(int *fd, const struct side *s)
 {
-	unsigned i;
+	if (*fd < 0)
+		return;
+	close(*fd);
+	*fd = -1;
+	--*users_of(s);
+}
 
-	for (i = 0; i < 2; i++) {
-		if (fd[i] >= 0)
-			close(fd[i]);
-		fd[i] = -1;
-	}
+void sock_udp_published(int fd, uint8_t pif, bool begins)
+{
+	uint32_t (*users)[UINT16_MAX + 1] = port_users[pif == PIF_NS];
+	union sockaddr_any sa;
+	socklen_t len = sizeof(sa), optlen = sizeof(int);
+	uint32_t by = begins ? 1 : UINT32_MAX;
+	in_port_t port;
+	int only = 1;
+	union addr a;
+	bool v4;
+
+	if (getsockname(fd, &sa.sa, &len) || !addr_from_sa(&sa, &a, &port))
+		return;
+	v4 = sa.sa.sa_family == AF_INET;
+	if (!v4)
+		getsockopt(fd, SOL_IPV6, IPV6_V6ONLY, &only, &optlen);
+	users[v4][port] += by;
+	if (!only)
+		users[1][port] += by;
 }
 
 void sock_name(int fd, union addr *a)

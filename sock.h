@@ -67,11 +67,11 @@ int sock_tcp_start(int fd, const struct side *s);
 
 /*
  * sock_udp_connect() - A socket connected to the target side of a flow
- * @s:		ours_port: wanted source port; if it is taken, or would make
- *		the socket its own peer, the kernel chooses one
+ * @s:		ours_port: wanted source port; if somebody else has it, or it
+ *		would make the socket its own peer, the kernel chooses one.
+ *		ours and ours_port become what its datagrams come from
  * @open:	set if the peer is a group or a broadcast address: who answers
- *		has another one, so the socket is not connected, and @s->ours
- *		and ours_port become what its datagrams come from
+ *		has another one, so the socket is not connected
  * Error queue (IP_RECVERR), TTL and TOS reception and UDP_GRO are switched on;
  * datagrams of strangers that came in before the connect are gone.
  * Return: descriptor, or -errno
@@ -100,7 +100,7 @@ int sock_udp_open(bool v4);
 
 /* sock_udp_start() - The second half, but for the outbound interface; 0 or
  * -errno. It stays open */
-int sock_udp_start(int fd, const struct side *s);
+int sock_udp_start(int fd, struct side *s);
 
 /* sock_ping() - An unprivileged echo socket connected to the target side,
  * bound to its identifier ours_port if it is free; or -errno */
@@ -129,12 +129,18 @@ int sock_listen(uint8_t proto, const struct fwd_rule *rule, in_port_t port,
 void sock_listen_stop(int fd);
 int sock_listen_again(int fd);
 
+/* sock_udp_published() - UDP socket @fd of sock_listen() begins, or is about to
+ * end, to have its port for us in the namespace of @pif: sockets of flows may
+ * share it */
+void sock_udp_published(int fd, uint8_t pif, bool begins);
+
 /* sock_tos() - Set type of service or traffic class of what leaves; of TCP
  * sockets the kernel keeps the two bits of ECN for itself */
 void sock_tos(int fd, bool v4, uint8_t tos);
 
-/* sock_close_pair() - Close those of two that there are; both are -1 then */
-void sock_close_pair(int fd[static 2]);
+/* sock_udp_close() - Close the socket of target side @s, as connected or started
+ * above, if there is one; it is -1 then */
+void sock_udp_close(int *fd, const struct side *s);
 
 /* sock_name() - The local address of a socket; @a stays if it has none */
 void sock_name(int fd, union addr *a);

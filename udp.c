@@ -162,7 +162,7 @@ static void touch(union flow *f, unsigned side, unsigned n)
 
 void udp_close(union flow *f)
 {
-	sock_close_pair(f->udp.sock);
+	sock_udp_close(&f->udp.sock[1], &f->h.side[1]);
 	flow_close(f);
 }
 
@@ -247,6 +247,23 @@ static void flow_start(union flow *f, unsigned hash_sides)
 	timer_set(&f->h.timer, TM_UDP, udp.idle_new * MSEC);
 }
 
+/* connect_target() - Its socket, with a name no other flow's has; or -errno */
+static int connect_target(union flow *f)
+{
+	struct side *s = &f->h.side[1], was = *s;
+	int fd = sock_udp_connect(s, &f->udp.open);
+
+	if (fd >= 0 && !f->udp.open && flow_has_side(IPPROTO_UDP, s)) {
+		/* The guest may have several addresses, and the peer too, as
+		 * the guest sees it */
+		sock_udp_close(&fd, s);
+		*s = was;
+		s->ours_port = 0;
+		fd = sock_udp_connect(s, &f->udp.open);
+	}
+	return fd;
+}
+
 /* open_from_guest() - First datagram of a conversation; NULL if it cannot be */
 static union flow *open_from_guest(const struct pkt *p)
 {
@@ -272,11 +289,11 @@ static union flow *open_from_guest(const struct pkt *p)
 
 	f->udp.sock[0] = f->udp.sock[1] = -1;
 	f->udp.bound = addr_is_unicast(&f->h.side[1].ours);
-	fd = sock_udp_connect(&f->h.side[1], &f->udp.open);
+	fd = connect_target(f);
 	if (make_room(fd))
-		fd = sock_udp_connect(&f->h.side[1], &f->udp.open);
+		fd = connect_target(f);
 	while (fd < 0 && half_retry(-fd))
-		fd = sock_udp_connect(&f->h.side[1], &f->udp.open);
+		fd = connect_target(f);
 	f->udp.no_gso = f->udp.open;
 	e = fd < 0 ? -fd : 0;
 	if (!e) {
@@ -292,7 +309,7 @@ static union flow *open_from_guest(const struct pkt *p)
 		return NULL;
 	}
 
-	flow_start(f, 1U << 0);
+	flow_start(f, f->udp.open ? 1U : 3U);
 	flow_list(f, FLOW_UDP_OUT);
 	forget(udp.out_max);
 	debug("%s: new flow from the guest", flow_str(f));
@@ -333,9 +350,7 @@ static bool open_spliced(union flow *f)
 	int rc = udp_splice_open(f);
 
 	while (rc && (make_room(rc) || half_retry(-rc))) {
-		if (f->udp.sock[1] >= 0)
-			close(f->udp.sock[1]);
-		f->udp.sock[1] = -1;
+		sock_udp_close(&f->udp.sock[1], &f->h.side[1]);
 		rc = udp_splice_open(f);
 	}
 	if (rc)

@@ -123,20 +123,6 @@ static int socket_in_ns(bool is4)
 	return store.sock[v4][--store.nsocks[v4]];
 }
 
-/* own_name() - Enter what the kernel chose as our address and port */
-static void own_name(int fd, struct side *s)
-{
-	union sockaddr_any sa;
-	socklen_t len = sizeof(sa);
-	in_port_t port;
-	union addr a;
-
-	if (!getsockname(fd, &sa.sa, &len) && addr_from_sa(&sa, &a, &port)) {
-		s->ours = a;
-		s->ours_port = port;
-	}
-}
-
 /* is_ourselves() - Is the client at side @s a socket of another such flow? */
 static bool is_ourselves(const struct side *s)
 {
@@ -144,18 +130,6 @@ static bool is_ourselves(const struct side *s)
 
 	return flow_find(IPPROTO_UDP, s->pif, &s->ours, s->ours_port, &s->peer,
 			 s->peer_port, &side) && side == 1;
-}
-
-/* is_taken() - Is target side @s, with the address and port that its socket
- * has, that of another flow? Two forwarded ports may lead to the same one, and
- * a client who asks at both from one port of its own would look the same there:
- * the answers would all go to one of the sockets */
-static bool is_taken(const struct side *s)
-{
-	unsigned side;
-
-	return flow_find(IPPROTO_UDP, s->pif, &s->peer, s->peer_port, &s->ours,
-			 s->ours_port, &side) && side == 1;
 }
 
 /* goes_round() - Would a datagram come back to us, who would lead out again?
@@ -184,8 +158,7 @@ void udp_splice_refused(const union flow *f, int e)
 		     "the port is forwarded both ways" : strerror(e));
 }
 
-/* connect_socket() - A socket for the target side @s, whose name is entered
- * there; or -errno */
+/* connect_socket() - A socket for the target side @s, or -errno */
 static int connect_socket(struct side *s)
 {
 	bool v4 = addr_is4(&s->peer);
@@ -199,21 +172,23 @@ static int connect_socket(struct side *s)
 		close(fd);
 		return rc;
 	}
-	own_name(fd, s);
 	return fd;
 }
 
 int udp_splice_open(union flow *f)
 {
-	struct side *tgt = &f->h.side[1];
+	struct side *tgt = &f->h.side[1], was = *tgt;
 	int rc;
 
 	if (goes_round(f))
 		return -ELOOP;
 
 	rc = connect_socket(tgt);
-	if (rc >= 0 && is_taken(tgt)) {
-		close(rc);
+	if (rc >= 0 && flow_has_side(IPPROTO_UDP, tgt)) {
+		/* Two forwarded ports may lead to the same one, and a client
+		 * who asks at both from one port would look the same there */
+		sock_udp_close(&rc, tgt);
+		*tgt = was;
 		tgt->ours_port = 0;
 		rc = connect_socket(tgt);
 	}

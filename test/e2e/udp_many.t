@@ -218,6 +218,34 @@ def cheap(p, name):
         ok(used < 0.10, f"{text}: little CPU", used)
 
 
+def twins(p, name, q, other, second=None):
+    """Two clients with one port, who ask one server: guests of two daemons of
+    one user, or two addresses of one guest. Each has its own answers."""
+    for v in 4, 6:
+        text = f"{name}, {other}: IPv{v}, the same port and server"
+        with case(text), Server(topo.remote, v, REMOTE[v], 5300, b"A"):
+            a = socket_in(p.guest, v, socket.SOCK_DGRAM)
+            a.bind((HOST[v], 0))
+            port = a.getsockname()[1]
+            b = socket_in(q.guest, v, socket.SOCK_DGRAM)
+            b.bind(((second or HOST)[v], port))
+            seen, bad = set(), []
+            for i in range(6):          # one after the other, and at once
+                ss = [(a,), (b,), (a, b)][i % 3]
+                for s in ss:
+                    s.sendto(b"%d %d" % (i, s is a), (REMOTE[v], 5300))
+                for s in ss:
+                    s.settimeout(3)
+                    got, peer = s.recvfrom(100)
+                    seen.add(got[1:3])
+                    if got[3:] != b"%d %d" % (i, s is a):
+                        bad.append(got)
+            ok(not bad and len(seen) == 2, f"{text}: each its own answers",
+               (bad, seen))
+            a.close()
+            b.close()
+
+
 topo = Topo()
 more_files()
 with topo.pasta("-u", f"{IN}:{IN + 1000}") as p:
@@ -227,4 +255,12 @@ with topo.pasta("-u", f"{IN}:{IN + 1000}") as p:
 with topo.passt("-u", f"{IN}:{IN + 1000}") as p, PumpGuest(p):
     crowd(p, "passt")
     cheap(p, "passt")
+with topo.pasta() as p, topo.pasta() as q:
+    twins(p, "pasta", q, "another")
+    more = {4: "10.77.0.9", 6: "fd77::9"}
+    ip(p.guest, f"addr add {more[4]}/24 dev eth0")
+    ip(p.guest, f"addr add {more[6]}/64 dev eth0 nodad")
+    twins(p, "pasta", p, "another address", more)
+    with topo.passt() as m, PumpGuest(m):
+        twins(p, "pasta", m, "passt")
 done()

@@ -128,7 +128,15 @@ static int udp_connect(const struct side *s)
 	int fd = sock_udp_connect(&copy, &open);
 
 	EXPECT(!open);
+	if (fd >= 0)
+		EXPECT_EQ(port_of(fd), copy.ours_port);
 	return fd;
+}
+
+static void close_udp(int fd, const struct side *s)
+{
+	sock_udp_close(&fd, s);
+	EXPECT_EQ(fd, -1);
 }
 
 static void udp(const char *to)
@@ -136,7 +144,7 @@ static void udp(const char *to)
 	struct side s = { .peer = A(to), .pif = PIF_HOST };
 	union sockaddr_any sa;
 	socklen_t len = sizeof(sa);
-	int l, m, c, d, e, stranger;
+	int l, m, c, d, e, f, stranger, on = 1;
 	struct fwd_rule r = any_rule();
 	union addr from;
 	in_port_t port;
@@ -170,8 +178,12 @@ static void udp(const char *to)
 	EXPECT_EQ(read(c, b, sizeof(b)), 1);
 	EXPECT_EQ(read(d, b, sizeof(b)), 2);
 
-	/* A port that somebody has for himself: another one, and it works */
+	/* A port that somebody else has, although he would share it (another of
+	 * our kind of the same user, of whose flows we know nothing): another
+	 * one, and it works */
 	stranger = socket(sa.sa.sa_family, SOCK_DGRAM, 0);
+	EXPECT_EQ(setsockopt(stranger, SOL_SOCKET, SO_REUSEPORT, &on,
+			     sizeof(on)), 0);
 	if (sa.sa.sa_family == AF_INET6)
 		sa.sin6.sin6_port = htons(40002);
 	else
@@ -184,11 +196,40 @@ static void udp(const char *to)
 	EXPECT(port_of(e) && port_of(e) != 40002);
 	EXPECT(readable(m));
 
+	/* The listener's port is shared while it is published */
+	s.ours_port = port_of(l);
+	sock_udp_published(l, PIF_HOST, true);
+	f = udp_connect(&s);
+	EXPECT_EQ(port_of(f), port_of(l));
+	close_udp(f, &s);
+	sock_udp_published(l, PIF_HOST, false);
+	f = udp_connect(&s);
+	EXPECT(f >= 0 && port_of(f) != port_of(l));
+	close(f);
+
+	/* A port of ours is nobody's once the last socket is closed */
+	s.ours_port = 40001;
+	close_udp(c, &s);
+	f = udp_connect(&s);
+	EXPECT_EQ(port_of(f), 40001);
+	close_udp(f, &s);
+	close_udp(d, &s);
+	close(stranger);
+	stranger = socket(sa.sa.sa_family, SOCK_DGRAM, 0);
+	EXPECT_EQ(setsockopt(stranger, SOL_SOCKET, SO_REUSEPORT, &on,
+			     sizeof(on)), 0);
+	if (sa.sa.sa_family == AF_INET6)
+		sa.sin6.sin6_port = htons(40001);
+	else
+		sa.sin.sin_port = htons(40001);
+	EXPECT_EQ(bind(stranger, &sa.sa, len), 0);
+	f = udp_connect(&s);
+	EXPECT(f >= 0 && port_of(f) != 40001);
+
 	close(l);
 	close(m);
-	close(c);
-	close(d);
 	close(e);
+	close(f);
 	close(stranger);
 }
 
