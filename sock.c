@@ -455,6 +455,30 @@ static void send_by(int fd, const struct side *s)
 	setsockopt(fd, SOL_IP, IP_MULTICAST_IF, &m, sizeof(m));
 }
 
+/* is_free() - Has nobody the port of @s at the address that it will send from?
+ * Members have it at those of groups */
+static bool is_free(const struct side *s)
+{
+	int family = family_of(&s->peer);
+	int fd = open_sock(family, SOCK_DGRAM, 0);
+	union addr a;
+	bool ret, wild;
+
+	if (fd < 0)
+		return false;
+	set_int(fd, SOL_SOCKET, SO_BROADCAST, 1);
+	ret = !bind_outbound_if(fd, s);
+	send_by(fd, s);
+	a = source_of(s, &wild);
+	if (wild)
+		a = would_send_from(fd, s);
+	ret = ret && addr_is_unicast(&a) &&
+	      !bind_to(fd, family, &a, s->ours_port,
+		       host.multicast_if[family == AF_INET6]);
+	close(fd);
+	return ret;
+}
+
 /*
  * bind_open() - Bind a socket that sends to a group or broadcast address
  *
@@ -462,6 +486,9 @@ static void send_by(int fd, const struct side *s)
  * the port it sends to, as mDNS does), a program of this host may serve there
  * as well, and what is sent to that one must not end here: then, the socket is
  * bound to the group's address, by which it can send, but be sent nothing.
+ * Sockets that are bound to the group's address anyway, our own member and those
+ * of others like us, are in nobody's way, which takes a look beforehand and
+ * SO_REUSEADDR.
  */
 static int bind_open(int fd, const struct side *s)
 {
@@ -470,8 +497,11 @@ static int bind_open(int fd, const struct side *s)
 	union addr src = source_of(s, &wild);
 
 	if (service) {
-		ret = bind_to(fd, family, &src, s->ours_port, host.ifindex);
+		ret = is_free(s) ? 0 : -EADDRINUSE;
 		set_int(fd, SOL_SOCKET, SO_REUSEADDR, 1);
+		if (!ret)
+			ret = bind_to(fd, family, &src, s->ours_port,
+				      host.ifindex);
 		set_int(fd, SOL_SOCKET, SO_REUSEPORT, 1);
 	} else {
 		ret = bind_shared(fd, s, src, wild);
