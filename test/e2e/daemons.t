@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Several daemons on one host, of one user and of two: what the guest of one
 does is not felt by the others, nor by the programs of the host."""
+import os
+import signal
 import socket
 import sys
 import time
@@ -61,6 +63,28 @@ def twins(p, q, name, port, kept):
                f"{text}: one has kept its port", seen)
 
 
+def crossing(p, v):
+    """Both ends begin at once, each from its published port: what came to the
+    listener before the guest's own flow is of that flow."""
+    text = f"IPv{v}: what crosses the guest's first datagram"
+    with case(text), udp_in(topo.remote, v, REMOTE[v], PORT + 1) as far, \
+            udp_in(p.guest, v, HOST[v], PORT) as s:
+        with udp_in(p.guest, v) as c:   # it shall know its neighbour by then
+            c.sendto(b"hello", (REMOTE[v], PORT + 1))
+            far.recv(100)
+        os.kill(p.pid, signal.SIGSTOP)
+        s.sendto(b"from the guest", (REMOTE[v], PORT + 1))
+        far.sendto(b"from afar", (HOST[v], PORT))
+        time.sleep(0.1)
+        os.kill(p.pid, signal.SIGCONT)
+        got = far.recvfrom(100)
+        ok(got[0] == b"from the guest" and got[1][:2] == (HOST[v], PORT),
+           f"{text}: that is heard", got)
+        got = s.recvfrom(100)
+        ok(got[0] == b"from afar" and got[1][:2] == (REMOTE[v], PORT + 1),
+           f"{text}: and heard itself", got)
+
+
 topo = Topo()
 for n in LO[6]:
     ip(topo.host, f"addr add {n}/128 dev lo nodad")
@@ -68,4 +92,7 @@ PUBLISHED = [("-u", f"{LO[4][i]}/{PORT}", "-u", f"{LO[6][i]}/{PORT}")
              for i in (0, 1)]
 with topo.pasta(*PUBLISHED[0]) as p, topo.pasta(*PUBLISHED[1]) as q:
     twins(p, q, "published at other addresses", PORT, 1)
+with topo.pasta("-u", str(PORT)) as p:
+    for v in 4, 6:
+        crossing(p, v)
 done()
