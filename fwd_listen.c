@@ -80,8 +80,8 @@ static void close_slot(uint32_t i)
 {
 	struct listener *l = &table.l[i];
 
-	if (proto_of((enum fwd_table)l->table) == IPPROTO_UDP)
-		sock_udp_published(l->fd, l->pif, false);
+	if (l->ours)
+		sock_udp_published(l->fd, l->pif, l->both, false);
 	close(l->fd);
 	l->fd = -1;
 	table.open[l->table]--;
@@ -173,8 +173,10 @@ static int bind_one(enum fwd_table t, const struct fwd_rule *rule,
 		return ret;
 	}
 
-	if (proto_of(t) == IPPROTO_UDP)
-		sock_udp_published(fd, l->pif, true);
+	l->ours = proto_of(t) == IPPROTO_UDP && !*rule->ifname;
+	l->both = addr_is_none(&rule->addr) && !rule->v6any && table.v4;
+	if (l->ours)
+		sock_udp_published(fd, l->pif, l->both, true);
 	table.last_fd = fd;
 	if (slot == table.free)
 		table.free = next;

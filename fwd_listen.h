@@ -25,6 +25,8 @@ struct listener {
 	bool		shut;		/* bound, but does not listen now */
 	bool		weak;		/* by a rule that was best effort */
 	bool		rests;		/* not listened to for a moment */
+	bool		ours;		/* UDP: flows may share the port, */
+	bool		both;		/* ... of either family */
 	uint32_t	next;		/* free slot: the next one */
 };
 

@@ -28,6 +28,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "addr.h"
+#include "bound.h"
 #include "flow.h"
 #include "fwd.h"
 #include "fwd_listen.h"
@@ -181,6 +183,24 @@ static int view_open(void *arg)
 	return rc;
 }
 
+/* flow_ports() - Add UDP ports of @ports that a flow of ours has at every address,
+ * as one to a group has, since nobody else has them then */
+static void flow_ports(enum place at, const uint8_t *ports, uint8_t *ours)
+{
+	union addr any4 = addr_any(true), any6 = addr_any(false);
+	unsigned i;
+	in_port_t n;
+
+	for (i = 0; i <= UINT16_MAX; i++) {
+		n = (in_port_t)i;
+		if (!ports[i / 8])
+			i |= 7;
+		else if (bit_test(ports, i) && (bound_has(at == NS, &any4, n) ||
+						bound_has(at == NS, &any6, n)))
+			bit_set(ours, i);
+	}
+}
+
 /* Ports of one protocol that others have open in one place. If that fails,
  * things are as they were */
 static void look(enum place at, int p)
@@ -200,6 +220,10 @@ static void look(enum place at, int p)
 	memset(v->ours[p], 0, sizeof(v->ours[p]));
 	listen_ports(table_of(p, at), v->ours[p]);
 	ports_minus(v->port[p], v->ours[p]);
+	if (p == UDP) {
+		flow_ports(at, v->port[p], v->ours[p]);
+		ports_minus(v->port[p], v->ours[p]);
+	}
 }
 
 /* --------------------------------------------------------------- following */

@@ -6,6 +6,9 @@
  * takes some 20 us, whereas printing /proc/net/tcp walks the hash table of all
  * connections of the host and takes milliseconds.
  *
+ * A socket bound to the address of a group hears that, and is no service that
+ * one could connect to. (Such as those of mcast.c, of whichever process.)
+ *
  * It also tells, to whoever wants to know, of every socket that is freed
  * (Linux 4.5). A filter leaves those that had a port and no peer. There is no
  * such news of sockets that begin to listen.
@@ -48,10 +51,14 @@ static void take_port(void *ports, uint16_t type, const uint8_t *msg,
 		      size_t len)
 {
 	struct inet_diag_msg d;
+	uint8_t first;
 
 	if (type != SOCK_DIAG_BY_FAMILY || len < sizeof(d))
 		return;
 	memcpy(&d, msg, sizeof(d));
+	memcpy(&first, d.id.idiag_src, 1);
+	if (first >= (d.idiag_family == AF_INET ? 0xe0 : 0xff))
+		return;			/* a member of a group */
 	if (d.id.idiag_sport && !d.id.idiag_dport)
 		bit_set(ports, ntohs(d.id.idiag_sport));
 }

@@ -8,7 +8,8 @@
  *    0: 0100007F:0035 00000000:0000 0A ...
  *
  * The length of the addresses is all that tells the tables of IPv6 from those
- * of IPv4, and it does not matter here.
+ * of IPv4. They are printed by words of 32 bits, each as a number of this machine
+ * though its bytes are in network order.
  */
 #include "proc_net.h"
 
@@ -36,10 +37,18 @@ int proc_net_open(const char *table)
 
 static void take_line(const char *line, unsigned state, uint8_t *ports)
 {
-	unsigned port, st;
+	unsigned port, st, word;
+	char addr[33];
+	uint8_t first;
 
-	if (sscanf(line, " %*u: %*32[0-9A-F]:%4x %*32[0-9A-F]:%*4x %2x", &port,
-		   &st) == 2 && st == state && port && port <= UINT16_MAX)
+	if (sscanf(line, " %*u: %32[0-9A-F]:%4x %*32[0-9A-F]:%*4x %2x", addr,
+		   &port, &st) != 3 || sscanf(addr, "%8x", &word) != 1)
+		return;
+	/* Of a group: a member, no service */
+	memcpy(&first, &word, 1);
+	if (first >= (strlen(addr) <= 8 ? 0xe0 : 0xff))
+		return;
+	if (st == state && port && port <= UINT16_MAX)
 		bit_set(ports, port);
 }
 

@@ -24,6 +24,7 @@
 #include <unistd.h>
 
 #include "addr.h"
+#include "bound.h"
 #include "util.h"
 
 #ifndef UDP_SEGMENT
@@ -53,10 +54,6 @@ static struct {
 	char outbound_if[2][IFNAMSIZ];		/* IPv4, IPv6 */
 	struct sock_features features;
 } host;
-
-/* UDP sockets of ours bound to each port: here or in the namespace, of IPv6 or
- * IPv4. Pages that are never used cost nothing */
-static uint32_t port_users[2][2][UINT16_MAX + 1];
 
 static int set_int(int fd, int level, int name, int v)
 {
@@ -292,9 +289,44 @@ static void share(int fd, in_port_t port)
 		set_int(fd, SOL_SOCKET, SO_REUSEADDR, 1);
 }
 
-static uint32_t *users_of(const struct side *s)
+/* share_no_more() - Before any free port will do: one that nobody has */
+static void share_no_more(int fd)
 {
-	return &port_users[s->pif == PIF_NS][addr_is4(&s->peer)][s->ours_port];
+	set_int(fd, SOL_SOCKET, SO_REUSEPORT, 0);
+	set_int(fd, SOL_SOCKET, SO_REUSEADDR, 0);
+}
+
+/* would_send_from() - The address that a socket gets for sending to the peer of
+ * @s, or ADDR_NONE. It is not bound to any before or afterwards */
+static union addr would_send_from(int fd, const struct side *s)
+{
+	struct sockaddr none = { .sa_family = AF_UNSPEC };
+	union addr a = ADDR_NONE;
+
+	if (!connect_to(fd, s))
+		sock_name(fd, &a);
+	/* Either way it has been given a port */
+	(void)connect(fd, &none, sizeof(none));
+	return a;
+}
+
+/* bind_at() - Bind to @a and the port of @s: alone, or else beside sockets of
+ * ours if nobody else has it. The option is set before bind() only if need be,
+ * as the kernel would make a group of sockets for each one */
+static int bind_at(int fd, const struct side *s, const union addr *a)
+{
+	union addr any = addr_any(addr_is4(&s->peer));
+	int family = family_of(&s->peer);
+	in_port_t port = s->ours_port;
+	bool ns = s->pif == PIF_NS;
+	int ret = bind_to(fd, family, a, port, host.ifindex);
+
+	share(fd, port);
+	if (ret != -EADDRINUSE ||
+	    !(is_group_port(port) || bound_has(ns, &any, port) ||
+	      bound_has(ns, a, port)))
+		return ret;
+	return bind_to(fd, family, a, port, host.ifindex);
 }
 
 /*
@@ -307,41 +339,38 @@ static uint32_t *users_of(const struct side *s)
  * and the guest could take part in ports of services of the host. SO_REUSEPORT
  * leaves those of the same user: another one like us, whose guest talks to the
  * same peer from the same port, would have our answers, or we its. Ports of
- * groups are everybody's by design, and remain so. The option is set before
- * bind() only if need be, as the kernel would make a group of sockets for each
- * one.
+ * groups are everybody's by design, and remain so.
+ *
+ * If somebody else, or we, have the port at some address, it may be free, or
+ * ours, at the one that the socket is going to have.
  */
-static int bind_shared(int fd, const struct side *s, const union addr *a)
+static int bind_shared(int fd, const struct side *s, union addr a, bool wild)
 {
-	int family = family_of(&s->peer);
-	in_port_t port = s->ours_port;
-	int ret = bind_to(fd, family, a, port, host.ifindex);
+	int ret = bind_at(fd, s, &a);
 
-	share(fd, port);
-	if (ret != -EADDRINUSE || !(*users_of(s) || is_group_port(port)))
+	if (ret != -EADDRINUSE || !wild)
 		return ret;
-	return bind_to(fd, family, a, port, host.ifindex);
+	share_no_more(fd);
+	a = would_send_from(fd, s);
+	return addr_is_unicast(&a) ? bind_at(fd, s, &a) : ret;
 }
 
-/* share_no_more() - Before any free port will do: one that nobody has */
-static void share_no_more(int fd)
+/* Sockets come and go. What they are bound to is theirs until the end: of one
+ * that is connected it is the address it sends from */
+static void entered(int fd, uint8_t pif, bool both, bool begins)
 {
-	set_int(fd, SOL_SOCKET, SO_REUSEPORT, 0);
-	set_int(fd, SOL_SOCKET, SO_REUSEADDR, 0);
-}
+	void (*count)(bool, const union addr *, in_port_t) =
+		begins ? bound_begins : bound_ends;
+	union sockaddr_any sa;
+	socklen_t len = sizeof(sa);
+	union addr a, any4 = addr_any(true);
+	in_port_t port;
 
-/* is_self() - Is the peer of side @s the very address that a socket gets for
- * sending there? */
-static bool is_self(int fd, const struct side *s)
-{
-	struct sockaddr none = { .sa_family = AF_UNSPEC };
-	union addr a = ADDR_NONE;
-
-	if (!connect_to(fd, s))
-		sock_name(fd, &a);
-	/* Either way it has been given a port */
-	(void)connect(fd, &none, sizeof(none));
-	return addr_eq(&a, &s->peer);
+	if (getsockname(fd, &sa.sa, &len) || !addr_from_sa(&sa, &a, &port))
+		return;
+	count(pif == PIF_NS, &a, port);
+	if (both && sa.sa.sa_family == AF_INET6)
+		count(pif == PIF_NS, &any4, port);
 }
 
 /* own_name() - Enter what the kernel chose as our port, and our address unless
@@ -365,11 +394,14 @@ int sock_udp_start(int fd, struct side *s)
 
 	/* With the peer's port as well, it would be connected with itself, and
 	 * take what is meant for the peer */
-	if (s->ours_port == s->peer_port && is_self(fd, s))
-		s->ours_port = 0;
+	if (s->ours_port == s->peer_port) {
+		src = would_send_from(fd, s);
+		if (addr_eq(&src, &s->peer))
+			s->ours_port = 0;
+	}
 
 	src = source_of(s, &wild);
-	ret = bind_shared(fd, s, &src);
+	ret = bind_shared(fd, s, src, wild);
 	/* EACCES: a privileged port, which the guest may have but not we */
 	if (ret == -EADDRINUSE || ret == -EACCES) {
 		share_no_more(fd);
@@ -383,7 +415,7 @@ int sock_udp_start(int fd, struct side *s)
 		return ret;
 	drain(fd);
 	own_name(fd, s, &s->ours);
-	++*users_of(s);
+	entered(fd, s->pif, false, true);
 	return 0;
 }
 
@@ -423,6 +455,30 @@ static void send_by(int fd, const struct side *s)
 	setsockopt(fd, SOL_IP, IP_MULTICAST_IF, &m, sizeof(m));
 }
 
+/* is_free() - Has nobody the port of @s at the address that it will send from?
+ * Members have it at those of groups */
+static bool is_free(const struct side *s)
+{
+	int family = family_of(&s->peer);
+	int fd = open_sock(family, SOCK_DGRAM, 0);
+	union addr a;
+	bool ret, wild;
+
+	if (fd < 0)
+		return false;
+	set_int(fd, SOL_SOCKET, SO_BROADCAST, 1);
+	ret = !bind_outbound_if(fd, s);
+	send_by(fd, s);
+	a = source_of(s, &wild);
+	if (wild)
+		a = would_send_from(fd, s);
+	ret = ret && addr_is_unicast(&a) &&
+	      !bind_to(fd, family, &a, s->ours_port,
+		       host.multicast_if[family == AF_INET6]);
+	close(fd);
+	return ret;
+}
+
 /*
  * bind_open() - Bind a socket that sends to a group or broadcast address
  *
@@ -430,6 +486,9 @@ static void send_by(int fd, const struct side *s)
  * the port it sends to, as mDNS does), a program of this host may serve there
  * as well, and what is sent to that one must not end here: then, the socket is
  * bound to the group's address, by which it can send, but be sent nothing.
+ * Sockets that are bound to the group's address anyway, our own member and those
+ * of others like us, are in nobody's way, which takes a look beforehand and
+ * SO_REUSEADDR.
  */
 static int bind_open(int fd, const struct side *s)
 {
@@ -438,11 +497,14 @@ static int bind_open(int fd, const struct side *s)
 	union addr src = source_of(s, &wild);
 
 	if (service) {
-		ret = bind_to(fd, family, &src, s->ours_port, host.ifindex);
+		ret = is_free(s) ? 0 : -EADDRINUSE;
 		set_int(fd, SOL_SOCKET, SO_REUSEADDR, 1);
+		if (!ret)
+			ret = bind_to(fd, family, &src, s->ours_port,
+				      host.ifindex);
 		set_int(fd, SOL_SOCKET, SO_REUSEPORT, 1);
 	} else {
-		ret = bind_shared(fd, s, &src);
+		ret = bind_shared(fd, s, src, wild);
 	}
 	if (ret == -EADDRINUSE && service) {
 		ret = bind_to(fd, family, &s->peer, s->ours_port,
@@ -502,7 +564,7 @@ static int start_open(int fd, struct side *s)
 	if (ret)
 		return ret;
 	own_name(fd, s, NULL);
-	++*users_of(s);
+	entered(fd, s->pif, false, true);
 	if (wild)
 		sock_udp_source(s);
 	return 0;
@@ -767,30 +829,14 @@ void sock_udp_close(int *fd, const struct side *s)
 {
 	if (*fd < 0)
 		return;
+	entered(*fd, s->pif, false, false);
 	close(*fd);
 	*fd = -1;
-	--*users_of(s);
 }
 
-void sock_udp_published(int fd, uint8_t pif, bool begins)
+void sock_udp_published(int fd, uint8_t pif, bool both, bool begins)
 {
-	uint32_t (*users)[UINT16_MAX + 1] = port_users[pif == PIF_NS];
-	union sockaddr_any sa;
-	socklen_t len = sizeof(sa), optlen = sizeof(int);
-	uint32_t by = begins ? 1 : UINT32_MAX;
-	in_port_t port;
-	int only = 1;
-	union addr a;
-	bool v4;
-
-	if (getsockname(fd, &sa.sa, &len) || !addr_from_sa(&sa, &a, &port))
-		return;
-	v4 = sa.sa.sa_family == AF_INET;
-	if (!v4)
-		getsockopt(fd, SOL_IPV6, IPV6_V6ONLY, &only, &optlen);
-	users[v4][port] += by;
-	if (!only)
-		users[1][port] += by;
+	entered(fd, pif, both, begins);
 }
 
 void sock_name(int fd, union addr *a)

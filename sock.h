@@ -130,9 +130,10 @@ void sock_listen_stop(int fd);
 int sock_listen_again(int fd);
 
 /* sock_udp_published() - UDP socket @fd of sock_listen() begins, or is about to
- * end, to have its port for us in the namespace of @pif: sockets of flows may
- * share it */
-void sock_udp_published(int fd, uint8_t pif, bool begins);
+ * end, to have its port for us in the namespace of @pif, and for @both families
+ * if it is one of IPv6: sockets of flows may share it. Not to be called for one
+ * that is bound to an interface: at others, the port may be somebody else's */
+void sock_udp_published(int fd, uint8_t pif, bool both, bool begins);
 
 /* sock_tos() - Set type of service or traffic class of what leaves; of TCP
  * sockets the kernel keeps the two bits of ECN for itself */

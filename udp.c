@@ -460,7 +460,11 @@ static union flow *rx_flow(const union sockaddr_any *from,
 	}
 	if (!f)
 		f = open_from_host(&ini, index, l, scope);
-	return f && !side && f->h.type == FLOW_UDP ? f : NULL;
+	if (!f || f->h.type != FLOW_UDP)
+		return NULL;
+	/* Side 1: it came here just before the guest's own flow to the sender
+	 * got its socket */
+	return !side || !udp_is_spliced(f) ? f : NULL;
 }
 
 /* rx_read() - What message @i says: length, segments, TTL, our address */
@@ -674,7 +678,7 @@ static void no_room(int fd, union ev_ref ref)
 static void rx_whose(unsigned n, union flow *f, const struct listener *l,
 		     uint32_t index)
 {
-	union flow *prev = NULL;
+	union flow *prev = NULL, *from;
 	unsigned i;
 
 	for (i = 0; i < n; i++) {
@@ -685,9 +689,11 @@ static void rx_whose(unsigned n, union flow *f, const struct listener *l,
 		if (!f)
 			prev = rx_flow(&udp.rx_from[i], &local, scope, l,
 				       index, prev);
-		udp.rx[i].f = f ? f : prev;
-		if (udp.rx[i].f)
-			touch(udp.rx[i].f, !l, 1);
+		from = f ? f : prev;
+		udp.rx[i].f = from;
+		if (from)
+			touch(from, udp_is_spliced(from) ? !l :
+							   !udp_guest_side(from), 1);
 	}
 }
 

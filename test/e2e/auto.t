@@ -22,7 +22,10 @@ def bound(pid, v, port, addr=None):
     s = socket_in(pid, v, socket.SOCK_DGRAM)
     if v == 6:
         s.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-    s.bind((addr or ANY[v], port))
+    addr, _, device = (addr or ANY[v]).partition("%")
+    number = int(read(f"/proc/{pid}/net/if_inet6").split(device)[0]
+                 .split()[-4], 16) if device else 0
+    s.bind((addr, port, 0, number) if device else (addr, port))
     s.settimeout(5)
     return s
 
@@ -247,6 +250,31 @@ def spoke_first():
             c.close()
 
 
+def spoke_to_all(p):
+    """Our own sockets of such flows have no peer, like those of servers; and
+    those that hear a group are nobody's server either, whoever has them."""
+    with works("a UDP port that has spoken to all is not taken from the guest"):
+        far = bound(topo.remote, 4, 7605)
+        for _ in range(2):              # the second time by another program
+            s = bound(p.guest, 4, 7605)
+            s.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
+            s.sendto(b"anybody?", ("255.255.255.255", 7605))
+            assert far.recv(100) == b"anybody?"
+            s.close()
+            until(lambda: 7605 in udp_ports(topo.host))
+            time.sleep(1)
+            assert 7605 not in udp_ports(p.guest)
+        far.close()
+    with works("nor is the port of a group that somebody has joined"):
+        group = {4: "239.1.2.3", 6: "ff02::1:2345"}
+        ss = [bound(topo.host, v, 7606, group[v] + "%eth0" * (v == 6))
+              for v in (4, 6)]
+        time.sleep(1)
+        assert 7606 not in udp_ports(p.guest)
+        for s in ss:
+            s.close()
+
+
 def low_ports():
     """The namespace's are there for any number; opened later on as well."""
     def caps(p):
@@ -319,6 +347,7 @@ with topo.pasta("--config-net", *AUTO) as pasta:
     udp_of_tcp(pasta)
     no_loops(pasta)
     same_number(pasta)
+    spoke_to_all(pasta)
     many(pasta)
     idle(pasta)
 taken()

@@ -299,6 +299,27 @@ def broadcast(name, guest):
             same.silent(f"{text}: ... without coming back")
 
 
+def alone(name, guest, v):
+    """Nobody else on the host has the port (a membership of the daemon's, or of
+    another one's, is nobody else): what answers the guest alone reaches it."""
+    g, name = MDNS[v], f"{name}, mDNS v{v} without the host's"
+    with case(name), Party(topo.remote, v, 5353, g, loop=0) as remote, \
+            Party(guest, v, 5353, g, loop=0) as me:
+        wait_for("membership", lambda: members(g, 5353))
+        me.send(b"to me alone?", g, 5353)
+        got = remote.get()
+        ok(got and got[1] == (source_of(topo.host, v, g), 5353),
+           f"{name}: the port is kept", got)
+        remote.send(b"yes", HOST[v], 5353)
+        got = me.get()
+        ok(got and got[0] == b"yes", f"{name}: and hears the answer", got)
+        with Party(topo.host, v, 5353) as host:
+            remote.send(b"later", HOST[v], 5353)
+            got = host.get()
+            ok(got and got[0] == b"later",
+               f"{name}: a program of the host that comes later has it", got)
+
+
 def traffic(name, p, *more):
     for v in 4, 6:
         for f in mdns, *more:
@@ -359,6 +380,9 @@ with topo.pasta("-u", "4445:14445") as p:
     ok(cpu(p.pid) - before < 0.02, "idle afterwards", cpu(p.pid) - before)
 with topo.passt("-u", "4445:14445") as p, PumpGuest(p):
     traffic("passt", p)
+with topo.passt() as p, PumpGuest(p):
+    for v in 4, 6:
+        alone("passt", p.guest, v)
 comes_back()
 outbound_address()
 refused()

@@ -15,6 +15,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "bound.h"
 #include "check.h"
 #include "guest.h"
 #include "log.h"
@@ -183,6 +184,14 @@ static void follow_few(void)
 }
 
 /* A table without rules: its ports come and go as a set */
+/* shared() - May flows have this UDP port, in how many families? */
+static int shared(in_port_t port)
+{
+	union addr any4 = addr_any(true), any6 = addr_any(false);
+
+	return bound_has(false, &any4, port) + bound_has(false, &any6, port);
+}
+
 static void follow(void)
 {
 	static uint8_t want[PORTS_BYTES], known[PORTS_BYTES];
@@ -204,6 +213,7 @@ static void follow(void)
 	ready(EV_TCP_LISTEN, SOCK_STREAM, 65535, 65535);
 	EXPECT_EQ(listen_follow(FWD_UDP_IN, want, known, fail, 4), 0);
 	ready(EV_UDP_LISTEN, SOCK_DGRAM, 21002, 21002);
+	EXPECT_EQ(shared(21002), 2);
 
 	group("... what cannot be bound is told");
 	EXPECT_EQ(bind(taken, (struct sockaddr *)&sa, sizeof(sa)), 0);
@@ -235,6 +245,17 @@ static void follow(void)
 	ready(EV_TCP_LISTEN, SOCK_STREAM, 21004, 21004);
 	listen_close_all();
 	EXPECT_EQ(count(FWD_TCP_IN) + count(FWD_UDP_IN), 0);
+	EXPECT_EQ(shared(21002), 0);
+
+	group("... UDP ports on one interface are not for flows to share");
+	set_rules(FWD_UDP_IN, 21002, 21002, 21002, false);
+	strcpy(conf.rules[FWD_UDP_IN].rule[0].ifname, "lo");
+	fwd_init(&conf);
+	listen_all(true, true);
+	EXPECT_EQ(count(FWD_UDP_IN), 1);
+	EXPECT_EQ(shared(21002), 0);
+	listen_close_all();
+	no_rules();
 }
 
 static int try_bind(in_port_t port, int reuse)

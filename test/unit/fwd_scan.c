@@ -143,20 +143,38 @@ static bool is_set(const uint8_t *ports, unsigned n, unsigned a, unsigned b)
 
 /* -------------------------------------------------------------- both ways */
 
+/* A member of a group, bound to its address */
+static int open_member(const char *group, in_port_t port)
+{
+	union addr a = ADDR_NONE;
+	union sockaddr_any sa;
+	socklen_t len;
+	int fd, family;
+
+	EXPECT(addr_parse(group, &a));
+	family = addr_is4(&a) ? AF_INET : AF_INET6;
+	fd = socket(family, SOCK_DGRAM, 0);
+	len = addr_to_sa(&sa, family, &a, port, 0);
+	EXPECT_EQ(bind(fd, &sa.sa, len), 0);
+	return fd;
+}
+
 static void see(bool diag)
 {
-	int s[6] = {
+	int s[8] = {
 		open_here(AF_INET, SOCK_STREAM, 1001, 0),
 		open_here(AF_INET6, SOCK_STREAM, 1002, 0),
 		open_here(AF_INET, SOCK_DGRAM, 1003, 0),
 		open_here(AF_INET6, SOCK_DGRAM, 1004, 0),
 		open_here(AF_INET, SOCK_DGRAM, 1005, 1003),	/* has a peer */
+		open_member("239.1.2.3", 1006),
+		open_member("ff0e::123", 1007),
 		open_here(AF_INET, SOCK_STREAM, 0, 0),
 	};
 	uint8_t tcp[PORTS_BYTES] = { 0 }, udp[PORTS_BYTES] = { 0 };
 	int fd, fd6, i;
 
-	close(s[5]);
+	close(s[7]);
 	if (diag) {
 		fd = nl_diag_open();
 		EXPECT_EQ(nl_diag_ports(fd, IPPROTO_TCP, tcp), 0);
@@ -179,7 +197,7 @@ static void see(bool diag)
 	}
 	EXPECT(is_set(tcp, 2, 1001, 1002));
 	EXPECT(is_set(udp, 2, 1003, 1004));
-	for (i = 0; i < 5; i++)
+	for (i = 0; i < 7; i++)
 		close(s[i]);
 }
 

@@ -198,11 +198,11 @@ static void udp(const char *to)
 
 	/* The listener's port is shared while it is published */
 	s.ours_port = port_of(l);
-	sock_udp_published(l, PIF_HOST, true);
+	sock_udp_published(l, PIF_HOST, true, true);
 	f = udp_connect(&s);
 	EXPECT_EQ(port_of(f), port_of(l));
 	close_udp(f, &s);
-	sock_udp_published(l, PIF_HOST, false);
+	sock_udp_published(l, PIF_HOST, true, false);
 	f = udp_connect(&s);
 	EXPECT(f >= 0 && port_of(f) != port_of(l));
 	close(f);
@@ -231,6 +231,47 @@ static void udp(const char *to)
 	close(e);
 	close(f);
 	close(stranger);
+}
+
+/* udp_at() - Bound, and ready to be shared with whoever is of the same user */
+static int udp_at(const char *addr, in_port_t port)
+{
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK, 0), on = 1;
+	union addr a = A(addr);
+	union sockaddr_any sa;
+	socklen_t len = addr_to_sa(&sa, AF_INET, &a, port, 0);
+
+	EXPECT_EQ(setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on)), 0);
+	EXPECT_EQ(bind(fd, &sa.sa, len), 0);
+	return fd;
+}
+
+static void elsewhere(void)
+{
+	struct side s = { .peer = A("127.0.0.1"), .peer_port = 40020,
+			  .ours_port = 40021, .pif = PIF_HOST };
+	int here, there, c, d;
+
+	group("a port that we have at one address, and somebody at another");
+	here = udp_at("127.0.0.2", 40021);
+	sock_udp_published(here, PIF_HOST, false, true);
+	there = udp_at("127.0.0.3", 40021);
+	c = udp_connect(&s);
+	EXPECT_EQ(port_of(c), 40021);	/* at a third one it is free, then ours */
+	s.peer_port--;
+	d = udp_connect(&s);
+	EXPECT_EQ(port_of(d), 40021);
+	close_udp(c, &s);
+	close_udp(d, &s);
+	close(there);
+
+	there = udp_at("127.0.0.1", 40021);
+	c = udp_connect(&s);
+	EXPECT(c >= 0 && port_of(c) != 40021);
+	close(c);
+	close(there);
+	sock_udp_published(here, PIF_HOST, false, false);
+	close(here);
 }
 
 /* A stranger's datagram comes between bind() and connect() */
@@ -489,6 +530,7 @@ int main(void)
 	tcp("::1");
 	udp("127.0.0.1");
 	udp("::1");
+	elsewhere();
 	strangers();
 	listeners();
 	outbound(own);
