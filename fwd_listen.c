@@ -81,7 +81,7 @@ static void close_slot(uint32_t i)
 	struct listener *l = &table.l[i];
 
 	if (proto_of((enum fwd_table)l->table) == IPPROTO_UDP)
-		sock_udp_published(l->fd, l->pif, false);
+		sock_udp_published(l->fd, l->both, l->pif, false);
 	close(l->fd);
 	l->fd = -1;
 	table.open[l->table]--;
@@ -164,6 +164,7 @@ static int bind_one(enum fwd_table t, const struct fwd_rule *rule,
 		.table = (uint8_t)t,
 		.pif = pif_of(t),
 		.weak = rule->weak,
+		.both = table.v4 && addr_is_none(&rule->addr) && !rule->v6any,
 		.next = next,
 	};
 	ret = table.fd_max && fd > table.fd_max ? -EMFILE : watch(l);
@@ -174,7 +175,7 @@ static int bind_one(enum fwd_table t, const struct fwd_rule *rule,
 	}
 
 	if (proto_of(t) == IPPROTO_UDP)
-		sock_udp_published(fd, l->pif, true);
+		sock_udp_published(fd, l->both, l->pif, true);
 	table.last_fd = fd;
 	if (slot == table.free)
 		table.free = next;

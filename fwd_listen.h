@@ -24,6 +24,7 @@ struct listener {
 	uint8_t		pif;		/* PIF_HOST, or PIF_NS for -T and -U */
 	bool		shut;		/* bound, but does not listen now */
 	bool		weak;		/* by a rule that was best effort */
+	bool		both;		/* families, if IPv6 is here at all */
 	bool		rests;		/* not listened to for a moment */
 	uint32_t	next;		/* free slot: the next one */
 };
