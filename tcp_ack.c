@@ -15,6 +15,7 @@
 #include "util.h"
 
 #define HOLES_PER_ACK	32
+#define MUCH		65536U	/* bytes not to be sent again for a guess */
 
 void tcp_rtt_start(struct tcp_flow *t, uint32_t seq)
 {
@@ -65,6 +66,10 @@ static void ack_advance(union flow *f, uint32_t ack)
 {
 	struct tcp_flow *t = &f->tcp;
 
+	/* Not lost at all, but late: it has some of what did not go again */
+	if (t->flags & TF_ALL_LOST &&
+	    seq_lt(seq_max(t->sack.next, sack_high(&t->sack, t->snd_una)), ack))
+		t->flags &= ~(uint32_t)TF_ALL_LOST;
 	tcp_rtt_end(t, ack);
 	t->snd_una = ack;
 	t->retries = 0;
@@ -78,10 +83,16 @@ static void ack_advance(union flow *f, uint32_t ack)
 			t->recover = t->snd_nxt;
 		}
 	} else if (t->flags & TF_ASKED && !t->sack.head) {
-		/* It had none of those behind, or would have said so */
+		/* It had none of those behind, or would have said so. If it has
+		 * more than an answer could tell, that was none, but late; so it
+		 * may be anyway, and before much goes again, the next one tells */
 		t->flags &= ~(uint32_t)TF_ASKED;
-		t->flags |= TF_ALL_LOST;
-		sack_start(&t->sack, t->snd_una, t->snd_nxt);
+		if (!seq_lt(t->rtt_seq, ack)) {
+			t->flags |= TF_ALL_LOST;
+			sack_start(&t->sack, t->snd_una, t->snd_nxt);
+			if (t->snd_nxt - ack > MUCH)
+				t->holes = 1;
+		}
 	} else if (t->flags & TF_RECOVER && !(t->flags & TF_SACK)) {
 		tcp_resend(f);		/* RFC 6582: the next hole */
 	}
@@ -168,6 +179,8 @@ enum tcp_verdict tcp_unanswered(union flow *f)
 	sack_start(&t->sack, t->snd_una, t->snd_nxt);
 	if (t->flags & TF_SACK && t->sack.head) {
 		t->flags |= TF_ASKED | (t->retries > 1 ? TF_ALL_LOST : 0U);
+		t->flags &= ~(uint32_t)TF_RTT_BUSY;
+		t->rtt_seq = sack_high(&t->sack, t->snd_una);
 		return tcp_send_data(f);
 	}
 

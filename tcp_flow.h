@@ -77,7 +77,8 @@ struct tcp_flow {
 	uint32_t	snd_wnd;	/* guest's window, bytes */
 	uint32_t	peek_at;	/* where the kernel's peek offset points */
 	uint32_t	recover;	/* snd_nxt when the loss was noticed */
-	uint32_t	rtt_seq;	/* measured: this byte ... */
+	uint32_t	rtt_seq;	/* measured: this byte ...; if TF_ASKED,
+					 * the most an answer acknowledges */
 	uint32_t	rtt_at;		/* ... sent at this time (us) */
 	uint32_t	srtt, rttvar;	/* us; srtt 0 = none yet */
 	uint32_t	rto_at, ack_at;	/* deadlines (ms), valid by state */

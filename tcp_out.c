@@ -554,7 +554,7 @@ enum tcp_verdict tcp_send_data(union flow *f)
 			return TCP_MORE;
 		v = send_range(f, t->snd_nxt, MIN(room, budget), frames,
 			       &sent);
-		if (sent && !(t->flags & TF_RTT_BUSY)) {
+		if (sent && !(t->flags & (TF_RTT_BUSY | TF_ASKED))) {
 			t->flags |= TF_RTT_BUSY;
 			t->rtt_seq = t->snd_nxt;
 			t->rtt_at = (uint32_t)clock_now();
@@ -602,12 +602,14 @@ enum tcp_verdict tcp_resend(union flow *f)
 	enum tcp_verdict v;
 
 	t->flags &= ~(uint32_t)TF_RTT_BUSY;	/* Karn: RFC 6298 3 */
+	t->rtt_seq = t->snd_una + 1;
 	if (t->flags & TF_FIN_SENT && !--data)
 		return send_empty(f, t->snd_una, TH_FIN | TH_ACK) ? TCP_OK :
 								    TCP_MORE;
 	if (!data)
 		return TCP_OK;
 	v = send_range(f, t->snd_una, data, 1, &sent);
+	t->rtt_seq = t->snd_una + sent;
 	t->flags = (t->flags & ~(uint32_t)(TF_RX_DRY | TF_HOST_EOF)) | keep;
 	return v;
 }

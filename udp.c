@@ -386,10 +386,14 @@ static union flow *open_from_host(const struct side *ini, uint32_t index,
 	}
 
 	/* Clients that the guest cannot tell apart (two addresses of the
-	 * host's loopback, one port): its replies go to who spoke last */
+	 * host's loopback, one port): its replies go to who spoke last. So if
+	 * it was the guest, but without an answer: that may be what became of
+	 * a reply to a client at the gateway's address, of whom we had no flow
+	 * any more */
 	old = flow_find(IPPROTO_UDP, PIF_GUEST, &gs->peer, gs->peer_port,
 			&gs->ours, gs->ours_port, &side);
-	if (old && side == 1 && old->h.type == FLOW_UDP)
+	if (old && old->h.type == FLOW_UDP &&
+	    (side == 1 || !old->udp.seen[1]))
 		udp_close(old);
 
 	f->udp.listener = index;

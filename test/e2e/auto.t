@@ -242,7 +242,8 @@ def spoke_first():
             other.sendto(b"unasked", (HOST[4], 7604))
             assert s.recvfrom(100) == (b"unasked", (REMOTE[4], 6667))
             s.sendto(b"again", (REMOTE[4], 6666))
-            assert far.recvfrom(100) == (b"again", (HOST[4], 7604))
+            got = far.recvfrom(100)
+            assert got == (b"again", (HOST[4], 7604)), got
             far.sendto(b"yes", (HOST[4], 7604))
             assert s.recvfrom(100) == (b"yes", (REMOTE[4], 6666))
             assert "annot forward" not in p.text(), p.text()

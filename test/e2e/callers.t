@@ -89,8 +89,9 @@ def bound_in(pid, v, port, kind=socket.SOCK_STREAM, at=None):
     return s
 
 
-def exchange(client, address, port, server, kind=socket.SOCK_STREAM):
-    """One attempt, data both ways -> the client as the server sees it"""
+def exchange(client, address, port, server, kind=socket.SOCK_STREAM, lost=0):
+    """One attempt, data both ways -> the client as the server sees it. Of
+    datagrams so many may be @lost: see arrives()"""
     v = 6 if ":" in address else 4
     data = os.urandom(1200)
     with socket_in(client, v, kind) as c:
@@ -99,9 +100,11 @@ def exchange(client, address, port, server, kind=socket.SOCK_STREAM):
             c.bind((REMOTE[v], 0))
         c.connect((address, port))
         if kind == socket.SOCK_DGRAM:
-            c.send(data)
-            got, peer = server.recvfrom(2000)
-            server.sendto(got, peer)
+            for _ in range(1 + lost):
+                got, peer = arrives(c, data, server, tries=1 + lost)
+                server.sendto(got, peer)
+                if select.select([c], [], [], 3)[0]:
+                    break
             s = None
         else:
             # One that came while the port closed behind an earlier server
@@ -137,11 +140,14 @@ def reaches(name, client, address, port, server, target, at=None, sees=None,
     with case(name), bound_in(server, 6 if ":" in (at or address) else 4,
                               target, kind, at) as s:
         # A published port listens some moments after its server
-        for i in range(400):
+        end = time.monotonic() + 10
+        while True:
             try:
-                peer = exchange(client, address, port, s, kind)
+                peer = exchange(client, address, port, s, kind, lost=2)
                 break
             except (ConnectionRefusedError, ConnectionResetError):
+                if time.monotonic() > end:
+                    raise
                 time.sleep(0.005)
         ok(sees is None or peer == sees, name, f"seen as {peer}")
 

@@ -527,8 +527,10 @@ def few_descriptors():
            (os.environ.get("DEBUG") or len(lines) == 1),
            f"{o} 1024-65535 with 1000 descriptors: one line",
            f"{r.returncode} {r.stderr[:600]}")
+    # Ports that no client ever was given, as all_ports() let them have most
+    # others: what such a connection leaves behind, in TIME-WAIT, is in the way
     r = run(*topo.as_user("sh", "-c", "ulimit -S -n 64; exec \"$@\"", "sh",
-                          topo.program, "-q", "-t", "5001-5200", "--", "true"),
+                          topo.program, "-q", "-t", "2001-2200", "--", "true"),
             check=False, timeout=20, cwd="/")
     ok(r.returncode == 0 and not r.stderr, "the soft limit is not what counts",
        r.stderr[:600])
@@ -556,10 +558,10 @@ def many():
     g, took = topo.user_ns(), []
     try:
         for _ in range(3):
-            t = time.monotonic()
+            busy, t = stretch(), time.monotonic()
             r = topo.run_pasta("-q", "--config-net", "--listen-always",
                                "-t", spec, "-u", spec, "-P", tmp("many"), str(g.pid))
-            took.append(time.monotonic() - t)
+            took.append((time.monotonic() - t) / max(busy, stretch()))
             pid = int(read(tmp("many")) or 0)
             if r.returncode or len(took) == 3 or took[-1] < 1:
                 break

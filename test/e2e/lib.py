@@ -185,6 +185,14 @@ def cpu(pid):
                for t in os.listdir(f"/proc/{pid}/task"))
 
 
+def stretch():
+    """By how much longer work takes now than on an idle machine: 1 or more"""
+    t, c = time.monotonic(), time.thread_time()
+    while time.thread_time() - c < 0.1:
+        pass
+    return max(1, (time.monotonic() - t) / 0.1)
+
+
 def tagged():
     """pids of everything that was started from here and still runs."""
     out = []
@@ -318,6 +326,18 @@ def recv_all(s, n=None):
             break
         out += b
     return bytes(out)
+
+
+def arrives(s, data, r, tries=4):
+    """Send @data by the connected datagram socket @s until something arrives at
+    @r -> data, address. What crosses from one namespace to another waits in a
+    queue of the kernel's, one for all of this machine, and is lost when others
+    fill that, such as a test of floods."""
+    for _ in range(tries):
+        s.send(data)
+        if select.select([r], [], [], 3)[0]:
+            return r.recvfrom(1 << 16)
+    raise TimeoutError(f"{len(data)} bytes: lost again and again")
 
 
 def counter(pid, name):

@@ -273,6 +273,8 @@ def background():
 
     for sig in signal.SIGTERM, signal.SIGQUIT:
         with Passt(topo, []) as p:
+            with client(p) as c:        # its socket is there before all is
+                c.served(1)
             p.proc.send_signal(sig)
             ok(p.proc.wait(5) == 0, f"{sig.name} ends it with 0")
 
@@ -500,6 +502,8 @@ def reconnects():
 
 def misbehaving():
     with case("misbehaving"), Passt(topo, []) as p:
+        with client(p) as c:            # then all is said of the start
+            c.served(12)
         for what in (0, 1, 13, 65536, 1 << 24, 0x7fffffff, 0xffffffff):
             lines = p.text().count("\n")
             with client(p) as c:

@@ -291,6 +291,57 @@ static void get_pair(in_port_t port, int pair[2])
 	EXPECT(on);
 }
 
+/* shared() - Does a socket of a flow of IPv4 get port 22101, which is published?
+ * Where it must not, the kernel would let it: a program of the same user has it */
+static bool shared(bool both)
+{
+	struct sockaddr_in sa = { .sin_family = AF_INET,
+				  .sin_port = htons(22101) };
+	struct side s = { .peer = addr_from4((struct in_addr){
+				htonl(INADDR_LOOPBACK) }), .peer_port = 9,
+			  .ours_port = 22101, .pif = PIF_HOST };
+	int fd = sock_udp_open(true), other = socket(AF_INET, SOCK_DGRAM, 0);
+	int on = 1;
+	bool got;
+
+	if (!both) {
+		EXPECT(!setsockopt(other, SOL_SOCKET, SO_REUSEPORT, &on,
+				   sizeof(on)));
+		EXPECT(!bind(other, (struct sockaddr *)&sa, sizeof(sa)));
+	}
+	EXPECT_EQ(sock_udp_start(fd, &s), 0);
+	got = s.ours_port == 22101;
+	sock_udp_close(&fd, &s);
+	close(other);
+	return got;
+}
+
+static void families(void)
+{
+	group("a UDP port is shared with flows of the families it is for");
+	no_rules();
+	set_rules(FWD_UDP_IN, 22101, 22101, 22101, false);
+	fwd_init(&conf);
+	listen_all(true, true);
+	EXPECT(shared(true));
+	listen_close_all();
+	EXPECT(!shared(false));
+
+	conf.rules[FWD_UDP_IN].rule[0].v6any = true;
+	fwd_init(&conf);
+	listen_all(true, true);
+	EXPECT(!shared(false));
+	listen_close_all();
+	conf.rules[FWD_UDP_IN].rule[0].v6any = false;
+	fwd_init(&conf);
+	listen_all(false, true);
+	EXPECT(!shared(false));
+	listen_close_all();
+	listen_all(true, false);
+	EXPECT(shared(true));
+	listen_close_all();
+}
+
 /* Published ports that listen while somebody serves their target */
 static void served(void)
 {
@@ -436,6 +487,7 @@ int main(void)
 	follow();
 	follow_few();
 	in_namespace();
+	families();
 	served();
 
 	group("out of descriptors: an error, but some are enough of \"all\"");

@@ -217,6 +217,44 @@ static void test_lost_again(void)
 	over(&c, 10);
 }
 
+/* sent_again() - Segments [@from, ...) come: where they end */
+static uint32_t sent_again(struct conn *c, uint32_t from)
+{
+	do {
+		while (fake_pending() && rig_pop())
+			from += EXPECT_EQ(rig()->got.seq, c->irs + at(from));
+	} while (!rig_quiet());
+	return from;
+}
+
+/* What looks like an answer may be of what was on its way: the next
+ * acknowledgement tells, before all of a large window goes again */
+static void test_late(void)
+{
+	const uint32_t n = 900;
+	struct conn c;
+	uint32_t e;
+	int lost;
+
+	for (lost = 0; lost < 2; lost++) {
+		opened(&c, lost ? "... or lost" : "a large window, late", true, 10);
+		c.win = 1U << 13;
+		guest_send(&c, TH_ACK, 1, 1, NULL, 0);
+		EXPECT(host_write(&c, data + 10 * M, (n - 10) * M));
+		EXPECT_EQ(sent_again(&c, 10), n);
+		rig_advance(65 * MSEC);
+		EXPECT(comes(&c, 0, 1));
+		ack(&c, 1);
+		e = sent_again(&c, 1);
+		EXPECT(e > 10 && e < 300);
+		ack(&c, lost ? e : e + 1);
+		if (lost)
+			EXPECT_EQ(sent_again(&c, e), n);
+		EXPECT_QUIET();
+		over(&c, n);
+	}
+}
+
 static void test_tail(void)
 {
 	struct conn c;
@@ -273,6 +311,19 @@ static void test_tail(void)
 	ack(&c, 1);
 	EXPECT(comes(&c, 1, 20));
 	over(&c, 20);
+
+	opened(&c, "... all late: its answer is not the first one", true, 20);
+	rig_advance(65 * MSEC);
+	EXPECT(comes(&c, 0, 1));
+	ack(&c, 3);
+	EXPECT_QUIET();
+	rig_advance(65 * MSEC);			/* but the rest of them is lost */
+	EXPECT(comes(&c, 3, 4));
+	ack(&c, 4);
+	EXPECT(comes(&c, 4, 20));
+	over(&c, 20);
+
+	test_late();
 
 	opened(&c, "the last ones lost, but not the very last", true, 20);
 	ack(&c, 10);

@@ -862,6 +862,46 @@ static void reply_source(void)
 	close(s);
 }
 
+/* The guest wrote to the gateway before, so to this host's loopback: with a
+ * client whose flow had been given up, that was its answer */
+static void looks_like_ours(void)
+{
+	int s = host_socket("127.0.0.5", 7120), t;
+
+	group("a client that looks like whom the guest asked in vain");
+	from_guest("192.0.2.2", 6500, "192.0.2.1", 7120, 5, 0);
+	guest_go();
+	turn();
+	EXPECT(guest_recv() && got.proto == IPPROTO_ICMP);
+	host_send(s, "127.0.0.1", 6000, "x", 1);
+	turn();
+	EXPECT(guest_recv() && got.sport == 7120);
+	from_guest("192.0.2.2", 6500, "192.0.2.1", 7120, 6, 0);
+	guest_go();
+	EXPECT_EQ(host_recv(s, buf, sizeof(buf)), 6);
+	close(s);
+
+	group("... but not if that has answered");
+	s = host_socket("127.0.0.1", 7121);
+	t = host_socket("127.0.0.5", 7121);
+	from_guest("192.0.2.2", 6500, "192.0.2.1", 7121, 5, 0);
+	guest_go();
+	EXPECT_EQ(host_recv(s, buf, sizeof(buf)), 5);
+	host_send(s, "127.0.0.1", from_port, "x", 1);
+	turn();
+	EXPECT(guest_recv() && got.sport == 7121);
+	host_send(t, "127.0.0.1", 6000, "y", 1);
+	turn();
+	while (guest_recv())
+		;
+	from_guest("192.0.2.2", 6500, "192.0.2.1", 7121, 6, 0);
+	guest_go();
+	EXPECT_EQ(host_recv(s, buf, sizeof(buf)), 6);
+	EXPECT_EQ(host_recv(t, buf, sizeof(buf)), -1);
+	close(s);
+	close(t);
+}
+
 static void ipv4_listener(void)
 {
 	int s = host_socket("127.0.0.1", 7110);
@@ -1307,6 +1347,7 @@ int main(void)
 		cut_or_not(&fam[i]);
 	}
 	reply_source();
+	looks_like_ours();
 	ipv4_listener();
 	broadcast_in();
 	close_flows();
