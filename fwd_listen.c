@@ -61,6 +61,12 @@ static uint8_t pif_of(enum fwd_table t)
 	return fwd_is_inbound(t) ? PIF_HOST : PIF_NS;
 }
 
+/* is_any() - Is it for all addresses of both families? */
+static bool is_any(const struct fwd_rule *rule)
+{
+	return addr_is_none(&rule->addr) && !rule->v6any;
+}
+
 static void map_table(void)
 {
 	size_t size = LISTENERS_MAX * sizeof(struct listener);
@@ -81,7 +87,7 @@ static void close_slot(uint32_t i)
 	struct listener *l = &table.l[i];
 
 	if (proto_of((enum fwd_table)l->table) == IPPROTO_UDP)
-		sock_udp_published(l->fd, l->pif, false);
+		sock_udp_published(l->fd, l->pif, l->both, false);
 	close(l->fd);
 	l->fd = -1;
 	table.open[l->table]--;
@@ -164,6 +170,7 @@ static int bind_one(enum fwd_table t, const struct fwd_rule *rule,
 		.table = (uint8_t)t,
 		.pif = pif_of(t),
 		.weak = rule->weak,
+		.both = table.v4 && is_any(rule),
 		.next = next,
 	};
 	ret = table.fd_max && fd > table.fd_max ? -EMFILE : watch(l);
@@ -174,7 +181,7 @@ static int bind_one(enum fwd_table t, const struct fwd_rule *rule,
 	}
 
 	if (proto_of(t) == IPPROTO_UDP)
-		sock_udp_published(fd, l->pif, true);
+		sock_udp_published(fd, l->pif, l->both, true);
 	table.last_fd = fd;
 	if (slot == table.free)
 		table.free = next;
@@ -290,7 +297,7 @@ static void report(const struct job *j)
 	if (j->e == -EMFILE)
 		die("Cannot bind %s port %u%s: all %llu descriptors that this process may have are in use, each port takes one: forward fewer, or raise the limit (ulimit -Hn)",
 		    proto, j->port, where, descriptors_max());
-	any = addr_is_none(&j->rule->addr) && !j->rule->v6any;
+	any = is_any(j->rule);
 	die("Cannot bind %s port %u%s, address %s%s%s: %s", proto, j->port,
 	    where, any ? "any" : addr_str(&j->rule->addr, buf),
 	    *j->rule->ifname ? "%" : "", j->rule->ifname, strerror(-j->e));

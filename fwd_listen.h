@@ -25,6 +25,7 @@ struct listener {
 	bool		shut;		/* bound, but does not listen now */
 	bool		weak;		/* by a rule that was best effort */
 	bool		rests;		/* not listened to for a moment */
+	bool		both;		/* of IPv4 too, if it is of IPv6 */
 	uint32_t	next;		/* free slot: the next one */
 };
 

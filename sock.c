@@ -772,24 +772,23 @@ void sock_udp_close(int *fd, const struct side *s)
 	--*users_of(s);
 }
 
-void sock_udp_published(int fd, uint8_t pif, bool begins)
+/* The socket knows whether it is of both families, but by then the filter of
+ * system calls does not let it be asked */
+void sock_udp_published(int fd, uint8_t pif, bool both, bool begins)
 {
 	uint32_t (*users)[UINT16_MAX + 1] = port_users[pif == PIF_NS];
 	union sockaddr_any sa;
-	socklen_t len = sizeof(sa), optlen = sizeof(int);
+	socklen_t len = sizeof(sa);
 	uint32_t by = begins ? 1 : UINT32_MAX;
 	in_port_t port;
-	int only = 1;
 	union addr a;
 	bool v4;
 
 	if (getsockname(fd, &sa.sa, &len) || !addr_from_sa(&sa, &a, &port))
 		return;
 	v4 = sa.sa.sa_family == AF_INET;
-	if (!v4)
-		getsockopt(fd, SOL_IPV6, IPV6_V6ONLY, &only, &optlen);
 	users[v4][port] += by;
-	if (!only)
+	if (both && !v4)
 		users[1][port] += by;
 }
 

@@ -131,8 +131,8 @@ int sock_listen_again(int fd);
 
 /* sock_udp_published() - UDP socket @fd of sock_listen() begins, or is about to
  * end, to have its port for us in the namespace of @pif: sockets of flows may
- * share it */
-void sock_udp_published(int fd, uint8_t pif, bool begins);
+ * share it. @both: also that of IPv4, if @fd is of IPv6 */
+void sock_udp_published(int fd, uint8_t pif, bool both, bool begins);
 
 /* sock_tos() - Set type of service or traffic class of what leaves; of TCP
  * sockets the kernel keeps the two bits of ECN for itself */

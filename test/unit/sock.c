@@ -198,11 +198,11 @@ static void udp(const char *to)
 
 	/* The listener's port is shared while it is published */
 	s.ours_port = port_of(l);
-	sock_udp_published(l, PIF_HOST, true);
+	sock_udp_published(l, PIF_HOST, true, true);
 	f = udp_connect(&s);
 	EXPECT_EQ(port_of(f), port_of(l));
 	close_udp(f, &s);
-	sock_udp_published(l, PIF_HOST, false);
+	sock_udp_published(l, PIF_HOST, true, false);
 	f = udp_connect(&s);
 	EXPECT(f >= 0 && port_of(f) != port_of(l));
 	close(f);
