@@ -13,7 +13,6 @@ from lib import *       # noqa: E402
 
 need_root()
 AUTO = ("-t", "auto", "-u", "auto", "-T", "auto", "-U", "auto")
-QUICK = 3.0             # seconds: a loaded machine, not what is promised
 ANY = {4: "0.0.0.0", 6: "::"}
 
 
@@ -32,6 +31,11 @@ def bound(pid, v, port, addr=None):
 
 def udp_ports(pid):
     return open_ports(pid, "udp", "07")
+
+
+def quick():
+    """Seconds: a loaded machine, not what is promised"""
+    return 9.0 if busy() else 3.0
 
 
 def until(cond):
@@ -84,13 +88,13 @@ def tcp_both_ways(p):
                       "when it closes"):
                 l = listen_in(srv, v, addr=ANY[v], port=port)
                 took = until(lambda: port in tcp_ports(cli))
-                assert took < QUICK, took
+                assert took < quick(), took
                 served(l, cli, port, v)
                 c = connect_in(cli, LOOP[v], port)
                 s, _ = l.accept()
                 l.close()
                 gone = until(lambda: refused(cli, port, v))
-                assert gone < QUICK, gone
+                assert gone < quick(), gone
                 c.sendall(b"still here")
                 assert recv_all(s, 10) == b"still here"
                 c.close()
@@ -113,7 +117,7 @@ def udp_both_ways(p):
                 assert c.recv(100) == b"answer to ask"
                 s.close()
                 gone = until(lambda: port not in udp_ports(cli))
-                assert max(took, gone) < QUICK, (took, gone)
+                assert max(took, gone) < quick(), (took, gone)
                 c.close()
 
 

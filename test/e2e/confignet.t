@@ -261,9 +261,11 @@ with case("first packets of the command"):
                 r = topo.run_pasta("-q", "--config-net", "--",
                                    "/usr/bin/python3", "-c", CONNECT,
                                    REMOTE[v])
-                if r.returncode or float(r.stdout) > 0.1:
+                # What is lost goes again after a second
+                limit = 0.5 if busy() else 0.1
+                if r.returncode or float(r.stdout) > limit:
                     break
-            ok(not r.returncode and float(r.stdout) < 0.1,
+            ok(not r.returncode and float(r.stdout) <= limit,
                f"IPv{v} connect() at once", f"{r.stdout}{r.stderr}")
 
 with case("two uplinks"):

@@ -11,7 +11,8 @@
  *	[3]	how many have failed
  *	[4]	seconds by which CLOCK_MONOTONIC is ahead
  * Such sockets are known by having been made here, as asking the kernel for the
- * family might be a system call that is forbidden by then.
+ * family might be a system call that is forbidden by then. Messages go to the
+ * C library, not to the kernel: musl's are not quite what the kernel takes.
  */
 #include <dlfcn.h>
 #include <errno.h>
@@ -34,6 +35,8 @@ static volatile int64_t *page;
 static uint8_t inet[FDS];
 static unsigned long calls;
 static int (*clock_real)(clockid_t id, struct timespec *ts);
+static ssize_t (*sendmsg_real)(int fd, const struct msghdr *m, int flags);
+static int (*sendmmsg_real)(int fd, struct mmsghdr *m, unsigned n, int flags);
 
 __attribute__((constructor)) static void start(void)
 {
@@ -43,6 +46,10 @@ __attribute__((constructor)) static void start(void)
 
 	clock_real = (int (*)(clockid_t, struct timespec *))
 		dlsym(RTLD_NEXT, "clock_gettime");
+	sendmsg_real = (ssize_t (*)(int, const struct msghdr *, int))
+		dlsym(RTLD_NEXT, "sendmsg");
+	sendmmsg_real = (int (*)(int, struct mmsghdr *, unsigned, int))
+		dlsym(RTLD_NEXT, "sendmmsg");
 	if (fd >= 0) {
 		p = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 		close(fd);
@@ -127,14 +134,14 @@ ssize_t sendmsg(int fd, const struct msghdr *m, int flags)
 {
 	if (is_inet(fd) && fails(SEND))
 		return -1;
-	return syscall(SYS_sendmsg, fd, m, flags);
+	return sendmsg_real(fd, m, flags);
 }
 
 int sendmmsg(int fd, struct mmsghdr *m, unsigned n, int flags)
 {
 	if (is_inet(fd) && fails(SEND))
 		return -1;
-	return (int)syscall(SYS_sendmmsg, fd, m, n, flags);
+	return sendmmsg_real(fd, m, n, flags);
 }
 
 int epoll_ctl(int ep, int op, int fd, struct epoll_event *e)

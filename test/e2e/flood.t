@@ -36,8 +36,7 @@ FLOWS = 131_072
 ECHO, IN, SPOOFED = 7000, 6000, 6001
 OUT, FULL_IN, FULL_OUT = 6100, 6002, 6102       # of the loopback bypass, with IN
 SOON = 1.0              # seconds
-BUSY = os.environ.get("DEBUG") or os.getloadavg()[0] > os.cpu_count()
-LATE = 5.0 if BUSY else SOON
+LATE = 5.0 if busy() else SOON
 
 
 # --- who answers ---

@@ -97,23 +97,24 @@ class Party:
 
 
 def joined(pid, group):
-    """Whether the kernel of @pid has joined it, on the link."""
+    """How many sockets in the namespace of @pid have joined it, on the link."""
     dev = device(pid)[0]
     if ":" in group:
-        return any(l.split()[1:3] == [dev, addr(group).hex()] for l in
-                   read(f"/proc/{pid}/net/igmp6").splitlines())
+        return sum(int(l.split()[3]) for l in
+                   read(f"/proc/{pid}/net/igmp6").splitlines()
+                   if l.split()[1:3] == [dev, addr(group).hex()])
     want, at = f"{struct.unpack('I', addr(group))[0]:08X}", None
     for l in read(f"/proc/{pid}/net/igmp").splitlines()[1:]:
         if not l.startswith("\t"):
             at = l.split()[1]
         elif l.split()[0] == want and at == dev:
-            return True
-    return False
+            return int(l.split()[1])
+    return 0
 
 
 def await_join(group, yes=True, seconds=10):
     wait_for(f"{group} {'joined' if yes else 'left'} on the host",
-             lambda: joined(topo.host, group) == yes, seconds)
+             lambda: bool(joined(topo.host, group)) == yes, seconds)
 
 
 def link_local(pid):
@@ -138,7 +139,9 @@ def mdns(name, guest, v):
     with case(name), Party(topo.host, v, 5353, g) as host, \
             Party(topo.remote, v, 5353, g, loop=0) as remote, \
             Party(guest, v, 5353, g, loop=0) as me:
-        wait_for("membership", lambda: members(g, 5353))
+        # The socket is there a moment before it has joined
+        wait_for("membership", lambda: members(g, 5353) and
+                 joined(topo.host, g) > 1)
         remote.send(b"announce", g, 5353)
         got = me.get()
         ok(got == (b"announce", (source_of(topo.remote, v, g), 5353), g, 255),

@@ -290,6 +290,9 @@ with case("speed"):
     note(f"{ms:.1f} ms at best, "
          f"{statistics.median(times) - statistics.median(bares):.1f} ms median")
     ok(not bad, f"{STARTS} starts, none failed", bad[:1])
-    ok(ms < 25, "below 25 ms", ms)
+    if os.environ.get("DEBUG"):
+        skip("below 25 ms", "the sanitizers take longer to start")
+    else:
+        ok(ms < 25, "below 25 ms", ms)
 
 done()

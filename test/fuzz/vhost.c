@@ -105,9 +105,10 @@ static void message(void)
 	uint8_t how = in_u8(&in);
 	size_t n = in_u8(&in), want = n;
 	uint8_t payload[256] = { 0 };
+	const uint8_t *from = in_take(&in, &want);
 	int fd[10], i, nfd = how & 7, e;
 
-	memcpy(payload, in_take(&in, &want), want);
+	memcpy(payload, from, want);
 	if (how & 0x40)
 		flags = in_u8(&in);
 	if (how & 0x20)
@@ -130,6 +131,7 @@ static void scribble(void)
 	uint8_t what = in_u8(&in);
 	uint8_t *ring = front.mem + (what & 1) * 65536U;
 	size_t n = 2U << (what >> 4 & 3), at = in_u8(&in);
+	const uint8_t *from;
 	struct front_desc d;
 
 	if (torn)
@@ -160,7 +162,8 @@ static void scribble(void)
 	default:
 		break;
 	}
-	memcpy(ring + at, in_take(&in, &n), n);
+	from = in_take(&in, &n);
+	memcpy(ring + at, from, n);
 }
 
 static void receive(int max)

@@ -291,9 +291,9 @@ static void get_pair(in_port_t port, int pair[2])
 	EXPECT(on);
 }
 
-/* shared() - Does a socket of a flow of IPv4 get port 22101, which is published?
+/* gets_port() - Does a socket of a flow of IPv4 get port 22101, which is published?
  * Where it must not, the kernel would let it: a program of the same user has it */
-static bool shared(bool both)
+static bool gets_port(bool both)
 {
 	struct sockaddr_in sa = { .sin_family = AF_INET,
 				  .sin_port = htons(22101) };
@@ -323,22 +323,22 @@ static void families(void)
 	set_rules(FWD_UDP_IN, 22101, 22101, 22101, false);
 	fwd_init(&conf);
 	listen_all(true, true);
-	EXPECT(shared(true));
+	EXPECT(gets_port(true));
 	listen_close_all();
-	EXPECT(!shared(false));
+	EXPECT(!gets_port(false));
 
 	conf.rules[FWD_UDP_IN].rule[0].v6any = true;
 	fwd_init(&conf);
 	listen_all(true, true);
-	EXPECT(!shared(false));
+	EXPECT(!gets_port(false));
 	listen_close_all();
 	conf.rules[FWD_UDP_IN].rule[0].v6any = false;
 	fwd_init(&conf);
 	listen_all(false, true);
-	EXPECT(!shared(false));
+	EXPECT(!gets_port(false));
 	listen_close_all();
 	listen_all(true, false);
-	EXPECT(shared(true));
+	EXPECT(gets_port(true));
 	listen_close_all();
 }
 
