@@ -222,13 +222,13 @@ static void test_datagrams(void)
 	begin("what is in store goes first");
 	for (i = 0; i < 10; i++)
 		add(i % 2 ? FLOW_TCP : FLOW_UDP, TS_CONNECTING);
+	flow[4]->udp.waits = false;		/* answered */
 	store_prepare();
 	EXPECT(half_retry(EMFILE));
 	EXPECT_EQ(living(), 10);
 	EXPECT(!store_release());
 
 	group("... then datagrams that were answered, and those long ago");
-	flow[4]->udp.waits = false;
 	flow[6]->udp.seen[0] = flow[6]->udp.seen[1] = 3;
 	flow[8]->udp.seen[0] = 0;		/* has just been opened */
 	flow[8]->udp.waits = false;
