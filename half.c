@@ -15,8 +15,8 @@
  * Two lines apart are those of datagrams. Clients of a forwarded port share its
  * socket, so their flows have a slot each but no descriptor: they go for slots
  * alone. What the guest (or a program, on the bypass) sends to has a socket
- * each, and stands in FLOW_UDP_OUT, which udp.c keeps short. Where both have
- * some to be ended, the longer line is the flood.
+ * each, and stands in FLOW_UDP_OUT, which udp.c keeps short. Of several lines
+ * the longest one is the flood, and goes first.
  *
  * Nobody is told: a guest whose connection goes tries again, as if a SYN was
  * lost, or is reset if it goes on; a client sees a reset. Datagrams and pings
@@ -31,6 +31,7 @@
 #include "log.h"
 #include "sock.h"
 #include "store.h"
+#include "util.h"
 
 #define SLOTS_FREE	4096U	/* of the table, at the end of a turn */
 #define AT_ONCE		8U	/* ended when a descriptor is needed */
@@ -179,15 +180,34 @@ static bool tell(unsigned ended)
 	return ended;
 }
 
+/* relieve() - End some of a line, the newer half of which stays: who has just
+ * come is likely to be answered next */
+static unsigned relieve(enum flow_list line)
+{
+	if (line == FLOW_UDP_OUT)
+		return give_up_silent();
+	return give_up(line, MIN(AT_ONCE, (flow_listed(line) + 1) / 2), TRIES);
+}
+
 bool half_retry(int err)
 {
+	static const enum flow_list order[] = {
+		FLOW_HALF, FLOW_UDP_OUT, FLOW_HALF_MORE,
+	};
+	enum flow_list longest = FLOW_HALF;
+	unsigned i, ended;
+
 	if (err != EMFILE && err != ENFILE && err != ENOBUFS && err != ENOMEM)
 		return false;
 	if (store_release() || forget())
 		return true;
-	if (flow_listed(FLOW_UDP_OUT) > half_length())
-		return tell(give_up_silent() || give_up_half(AT_ONCE, TRIES));
-	return tell(give_up_half(AT_ONCE, TRIES) || give_up_silent());
+	for (i = 0; i < ARRAY_LEN(order); i++)
+		if (flow_listed(order[i]) > flow_listed(longest))
+			longest = order[i];
+	ended = relieve(longest);
+	for (i = 0; !ended && i < ARRAY_LEN(order); i++)
+		ended = relieve(order[i]);
+	return tell(ended);
 }
 
 bool half_turn(void)

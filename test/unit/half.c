@@ -130,7 +130,11 @@ static void test_order(void)
 	EXPECT(!half_retry(EAGAIN));
 	EXPECT_EQ(living(), N - 16);
 	EXPECT(half_retry(ENFILE));
+	EXPECT_EQ(living(), N - 23);		/* the newer half stays */
 	EXPECT(half_retry(ENOMEM));
+	EXPECT_EQ(living(), N - 27);
+	while (half_retry(EMFILE))
+		;
 	EXPECT_EQ(living(), 0);
 	/* Nothing more to be had: no reason to try */
 	EXPECT(!half_retry(EMFILE));
@@ -156,10 +160,15 @@ static void test_agreed(void)
 	}
 	for (i = 0; i < 3; i++)
 		EXPECT(half_retry(EMFILE));
-	for (i = 0; i < N; i++)
-		EXPECT_EQ(lives(i), i < 5 || i == 9);
+	EXPECT_EQ(flow_listed(FLOW_HALF), 3);
+	EXPECT_EQ(flow_listed(FLOW_HALF_MORE), 5);
+
+	group("... unless they are more, and then not the newest");
 	EXPECT(half_retry(EMFILE));
-	EXPECT(!half_retry(EMFILE));
+	for (i = 0; i < N; i++)
+		EXPECT_EQ(lives(i), i < 5 || i == 8 || i == 9 || i >= N - 3);
+	while (half_retry(EMFILE))
+		;
 	for (i = 0; i < N; i++)
 		EXPECT_EQ(lives(i), i < 5);
 
@@ -186,6 +195,7 @@ static void test_unheard(void)
 			dup2(other[i], i % 2 ? flow[i]->splice.sock[1] :
 			     flow[i]->tcp.sock);
 	}
+	EXPECT(half_retry(EMFILE));
 	EXPECT(half_retry(EMFILE));
 	EXPECT(!half_retry(EMFILE));
 	for (i = 0; i < 10; i++)
@@ -244,18 +254,20 @@ static void test_datagrams(void)
 	EXPECT_EQ(flow_listed(FLOW_UDP_OUT), 3);
 	EXPECT(half_retry(EMFILE));
 	for (i = 0; i < 10; i++)
-		EXPECT_EQ(lives(i), !(i % 2) && i != 4 && i != 6);
+		EXPECT_EQ(lives(i), i == 7 || i == 9 ||
+			  (!(i % 2) && i != 4 && i != 6));
 	EXPECT(half_retry(EMFILE));
-	EXPECT(!lives(0) && lives(2) && lives(8));
-	add(FLOW_PING, 0);
+	EXPECT(!lives(0) && lives(2) && lives(7));
 	EXPECT(half_retry(EMFILE));
-	EXPECT(!lives(2) && lives(8) && lives(10));
+	EXPECT(lives(2) && !lives(7) && lives(9));
+	EXPECT(half_retry(EMFILE));
+	EXPECT(!lives(2) && lives(8) && lives(9));
 
 	group("... but never for another's sake those in use");
 	flow[8]->udp.seen[0] = flow[8]->udp.seen[1] = 3;
 	flow[8]->udp.used = (uint32_t)(clock_now() / MSEC);
 	EXPECT(half_retry(EMFILE));
-	EXPECT(lives(8) && !lives(10));
+	EXPECT(lives(8) && !lives(9));
 	EXPECT(!half_retry(EMFILE));
 	EXPECT(lives(8));
 }
