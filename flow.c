@@ -359,14 +359,24 @@ void flow_unlist(union flow *f)
 		list_del(f);
 }
 
+union flow *flow_first(enum flow_list which)
+{
+	uint32_t i = tbl.list[which].head;
+
+	return i == NIL ? NULL : &tbl.slot[i];
+}
+
+union flow *flow_next(const union flow *f)
+{
+	return f->h.next == NIL ? NULL : &tbl.slot[f->h.next];
+}
+
 union flow *flow_take(enum flow_list which)
 {
-	union flow *f;
+	union flow *f = flow_first(which);
 
-	if (tbl.list[which].head == NIL)
-		return NULL;
-	f = &tbl.slot[tbl.list[which].head];
-	list_del(f);
+	if (f)
+		list_del(f);
 	return f;
 }
 

@@ -104,11 +104,11 @@ union flow *flow_of_timer(struct timer *t);
  * room), a little of it in each turn. FLOW_LATER: nobody waits for it, such as
  * closing what has ended: for a moment when there is nothing else to do.
  * FLOW_UDP_OUT is another matter: those with a socket of their own, the oldest
- * first, as some may have to go before their time. And so are FLOW_HALF and
- * FLOW_HALF_MORE: see half.c.
+ * first, as some may have to go before their time. And so are FLOW_HALF,
+ * FLOW_HALF_MORE and FLOW_HALF_SLOT: see half.c.
  */
 enum flow_list { FLOW_RUN, FLOW_LATER, FLOW_UDP_OUT, FLOW_HALF,
-		 FLOW_HALF_MORE, FLOW_LISTS };
+		 FLOW_HALF_MORE, FLOW_HALF_SLOT, FLOW_LISTS };
 
 /* flow_list() - Put @f at the end of a list, unless it is on it already */
 void flow_list(union flow *f, enum flow_list which);
@@ -118,6 +118,10 @@ void flow_unlist(union flow *f);
 
 /* flow_take() - Take the first one off a list, NULL if it is empty */
 union flow *flow_take(enum flow_list which);
+
+/* flow_first(), flow_next() - Look at a list from its beginning; NULL at the end */
+union flow *flow_first(enum flow_list which);
+union flow *flow_next(const union flow *f);
 
 /* flow_listed() - How many are on it */
 unsigned flow_listed(enum flow_list which);

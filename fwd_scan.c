@@ -228,17 +228,30 @@ static void look(enum place at, int p)
 
 /* --------------------------------------------------------------- following */
 
+/*
+ * decide() - What a table shall have
+ *
+ * Where both sides have a number open for TCP, and nobody has it for UDP, both
+ * would open it for that, and see then that the other one is ours. So the host
+ * goes first, unless it is known to fail.
+ */
 static void decide(enum fwd_table t)
 {
 	const struct view *v = &scan.view[place_of(t)];
+	const struct follower *first = &scan.fol[FWD_UDP_IN];
 	struct follower *w = &scan.fol[t];
+	uint8_t tcp;
 	unsigned i;
 
 	memcpy(w->want, v->port[proto_of(t)], sizeof(w->want));
 	if (proto_of(t) != UDP)
 		return;
-	for (i = 0; i < PORTS_BYTES; i++)
-		w->want[i] |= v->port[TCP][i];
+	for (i = 0; i < PORTS_BYTES; i++) {
+		tcp = v->port[TCP][i];
+		if (t != FWD_UDP_IN)
+			tcp &= (uint8_t)(~first->want[i] | first->told[i]);
+		w->want[i] |= tcp;
+	}
 	ports_minus(w->want, v->ours[UDP]);
 }
 

@@ -29,6 +29,7 @@
 #include "util.h"
 
 #define DUMP_TRIES	8
+#define STRANGERS_MAX	256U	/* datagrams passed over per answer */
 
 static struct {
 	uint32_t seq;
@@ -181,6 +182,7 @@ static int nl_chunk(const uint8_t *p, size_t left, uint32_t seq, bool *intr,
 int nl_dump(int fd, struct nlmsghdr *req,
 	    void (*fn)(void *, uint16_t, const uint8_t *, size_t), void *arg)
 {
+	unsigned strangers = 0;
 	bool intr = false;
 	ssize_t n;
 	int rc;
@@ -209,7 +211,11 @@ int nl_dump(int fd, struct nlmsghdr *req,
 			return errno == EAGAIN ? -ETIMEDOUT : -errno;
 		if ((size_t)n > sizeof(nl.buf))
 			return -EMSGSIZE;
-		if (from.nl_pid) {	/* not from the kernel */
+		/* Not from the kernel, but from root in the namespace, who
+		 * could keep us here for ever */
+		if (from.nl_pid) {
+			if (++strangers > STRANGERS_MAX)
+				return -EBUSY;
 			rc = 1;
 			continue;
 		}

@@ -132,8 +132,9 @@ static bool has_lines(int fd, unsigned skip)
 		return false;
 	for (end = buf + n; skip && p < end; skip--) {
 		p = memchr(p, '\n', (size_t)(end - p));
-		if (!p++)
+		if (!p)
 			return false;
+		p++;
 	}
 	return p < end;
 }

@@ -50,6 +50,7 @@
 #include "siphash.h"
 #include "sock.h"
 #include "stats.h"
+#include "store.h"
 #include "tap.h"
 #include "tap_stream.h"
 #include "tap_tun.h"
@@ -664,7 +665,7 @@ static void modules_init(const struct conf *c)
 	ooo_init();
 	sack_init();
 	listen_spare();
-	splice_init();
+	store_init();
 	udp_init();
 	udp_splice_init();
 	mcast_init();
@@ -688,7 +689,7 @@ static bool stay_in_ns(const struct conf *c)
 		need = need || c->fwd.rules[t].n;
 	if (!need)
 		return false;
-	splice_prepare();
+	store_prepare();
 	rc = ns_stay();
 	if (rc) {
 		errno = -rc;

@@ -203,9 +203,11 @@ static void settle(union flow *f)
 		return;
 	}
 	/* When there is no room, one can stand for many; and it is not in the
-	 * way of what cannot be repeated */
+	 * way of what cannot be repeated. One that half.c may end stays in its
+	 * line: our SYN+ACK goes again anyway */
 	if (t->flags & TF_ACK_NOW && t->state >= TS_SYN_RCVD &&
-	    (!tap_room() || !tcp_send_flags(f, TH_ACK)))
+	    (!tap_room() || !tcp_send_flags(f, TH_ACK)) &&
+	    t->state != TS_SYN_RCVD)
 		flow_wake(f);
 	if (t->flags & TF_GUEST_FIN && !(t->flags & TF_HOST_SHUT) &&
 	    !t->hold.len) {

@@ -20,7 +20,6 @@
 #include "tap.h"
 #include "tcp.h"
 #include "tcp_splice.h"
-#include "udp_splice.h"
 #include "util.h"
 
 #define ACCEPT_BUDGET	32
@@ -99,8 +98,7 @@ void tcp_accept_ready(union ev_ref ref, uint32_t mask)
 			accepted(l, fd, &sa);
 		else if (e == EAGAIN)
 			break;
-		else if (!splice_release() && !udp_splice_release() &&
-			 !half_retry(e))
+		else if (!half_retry(e))
 			listen_failed(l, e);
 	}
 	/* Follow the load: one at a time costs no vain call */

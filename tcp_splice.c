@@ -36,59 +36,23 @@
 
 #include "half.h"
 #include "log.h"
-#include "ns.h"
 #include "sock.h"
+#include "store.h"
 #include "timer.h"
-#include "udp_splice.h"
 #include "util.h"
 
 #define EVENTS		(EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLPRI | EPOLLET)
-#define COPY_MAX	(32U << 10)
+#define COPY_MAX	STORE_PIPE_MIN
 #define BULK_MIN	(16U << 10)	/* less than this: copy the next */
-#define PIPE_SIZE	(1 << 20)	/* all that an ordinary user may have */
-#define PIPE_SMALL	(256 << 10)	/* when he has many already */
 #define PIPE_BYTES	(8U << 20)	/* asked for at once: a slot may hold
 					 * more than one page */
 #define ACK_DELAY	20U		/* ms, about the least of the kernel's */
 #define NOBODY		2		/* neither side */
 #define BUDGET		16		/* rounds per direction and event */
-#define PIPES_MAX	8		/* in store */
-#define PIPES_READY	2		/* from the start */
-#define SOCKS_MAX	32		/* in store, per family, at most */
 
 static struct {
-	int		pipe[PIPES_MAX][2];
-	unsigned	npipes;
-	int		sock[2][SOCKS_MAX];	/* in the namespace; [1]: IPv4 */
-	unsigned	nsocks[2];
-	unsigned	batch, batch_max;	/* of sockets to make at once */
 	uint8_t		buf[COPY_MAX];
-} store;
-
-bool splice_release(void)
-{
-	bool any = store.npipes;
-	unsigned v4;
-
-	while (store.npipes) {
-		store.npipes--;
-		close(store.pipe[store.npipes][0]);
-		close(store.pipe[store.npipes][1]);
-	}
-	for (v4 = 0; v4 < 2; v4++) {
-		any = any || store.nsocks[v4];
-		while (store.nsocks[v4])
-			close(store.sock[v4][--store.nsocks[v4]]);
-	}
-	store.batch = 1;
-	return any;
-}
-
-void splice_init(void)
-{
-	splice_release();
-	store.batch = store.batch_max = sock_share(SOCKS_MAX);
-}
+} bypass;
 
 static void exhausted(int e)
 {
@@ -98,88 +62,20 @@ static void exhausted(int e)
 		warn("Local TCP connection refused: %s", strerror(e));
 }
 
-/* ------------------------------------------------------------- the store */
-
-/* In the namespace: a batch of sockets. After a shortage of descriptors it is
- * one at first */
-static int make_socks(void *arg)
-{
-	unsigned v4 = *(const unsigned *)arg, n = store.batch;
-
-	store.batch = MIN(n * 2, store.batch_max);
-	while (store.nsocks[v4] < n) {
-		int fd = sock_tcp_open(v4);
-
-		if (fd < 0)
-			return store.nsocks[v4] ? 0 : fd;
-		store.sock[v4][store.nsocks[v4]++] = fd;
-	}
-	return 0;
-}
+/* ------------------------------------------------------------- the target */
 
 static int connect_ns(const struct side *s)
 {
-	unsigned v4 = addr_is4(&s->peer);
-	int fd, rc;
+	int fd = store_socket(IPPROTO_TCP, addr_is4(&s->peer)), rc;
 
-	if (!store.nsocks[v4]) {
-		rc = ns_call(make_socks, &v4);
-		if (rc < 0)
-			return rc;
-	}
-	fd = store.sock[v4][--store.nsocks[v4]];
+	if (fd < 0)
+		return fd;
 	rc = sock_tcp_start(fd, s);
 	if (rc && rc != -EINPROGRESS) {
 		close(fd);
 		return rc;
 	}
 	return fd;
-}
-
-static void pipe_give(int p[2], bool empty)
-{
-	if (p[0] < 0)
-		return;
-	if (empty && store.npipes < PIPES_MAX) {
-		memcpy(store.pipe[store.npipes++], p, sizeof(*store.pipe));
-	} else {
-		close(p[0]);
-		close(p[1]);
-	}
-	p[0] = p[1] = -1;
-}
-
-/* pipe_take() - One that is empty, and holds COPY_MAX at least */
-static bool pipe_take(int p[2])
-{
-	if (p[0] >= 0)
-		return true;
-	if (store.npipes) {
-		memcpy(p, store.pipe[--store.npipes], sizeof(*store.pipe));
-		return true;
-	}
-	if (pipe2(p, O_NONBLOCK | O_CLOEXEC)) {
-		p[0] = p[1] = -1;
-		return false;
-	}
-	if (fcntl(p[1], F_SETPIPE_SZ, PIPE_SIZE) >= 0 ||
-	    fcntl(p[1], F_SETPIPE_SZ, PIPE_SMALL) >= 0 ||
-	    fcntl(p[1], F_GETPIPE_SZ) >= (int)COPY_MAX)
-		return true;
-	pipe_give(p, false);
-	return false;
-}
-
-void splice_prepare(void)
-{
-	int p[PIPES_READY][2], i;
-
-	for (i = 0; i < PIPES_READY; i++) {
-		p[i][0] = p[i][1] = -1;
-		(void)pipe_take(p[i]);
-	}
-	while (i--)
-		pipe_give(p[i], true);
 }
 
 /* ------------------------------------------------------------- the end */
@@ -190,7 +86,7 @@ static void finish(union flow *f, bool reset)
 	unsigned d;
 
 	for (d = 0; d < 2; d++) {
-		pipe_give(s->pipe[d], !s->inpipe[d]);
+		store_pipe_back(s->pipe[d], !s->inpipe[d]);
 		if (s->sock[d] < 0)
 			continue;
 		if (reset)
@@ -275,7 +171,7 @@ static ssize_t take(int fd, size_t len, int flags)
 	ssize_t n;
 
 	do
-		n = recv(fd, store.buf, len, MSG_DONTWAIT | flags);
+		n = recv(fd, bypass.buf, len, MSG_DONTWAIT | flags);
 	while (n < 0 && errno == EINTR);
 	return n;
 }
@@ -286,7 +182,7 @@ static ssize_t give(int fd, size_t len, int flags)
 	ssize_t n;
 
 	do
-		n = send(fd, store.buf, len,
+		n = send(fd, bypass.buf, len,
 			 MSG_DONTWAIT | MSG_NOSIGNAL | flags);
 	while (n < 0 && errno == EINTR);
 	return n < 0 && would_block(errno) ? 0 : n;
@@ -342,7 +238,7 @@ static int copy(struct splice_flow *s, unsigned d)
 		return errno;
 
 	s->inpipe[d] = (uint32_t)(n - sent);
-	if (write(s->pipe[d][1], store.buf + sent, (size_t)(n - sent)) !=
+	if (write(s->pipe[d][1], bypass.buf + sent, (size_t)(n - sent)) !=
 	    n - sent)
 		return ENOBUFS;
 	return flush_pipe(s, d);
@@ -379,7 +275,7 @@ static int copy_careful(struct splice_flow *s, unsigned d)
 
 static int move_some(struct splice_flow *s, unsigned d)
 {
-	if (s->flags[d] & SF_URGENT || !pipe_take(s->pipe[d]))
+	if (s->flags[d] & SF_URGENT || !store_pipe(s->pipe[d]))
 		return copy_careful(s, d);
 	return s->flags[d] & SF_BULK ? fill_pipe(s, d) : copy(s, d);
 }
@@ -402,7 +298,7 @@ static int move(union flow *f, unsigned d)
 		e = move_some(s, d);
 	}
 	if (!s->inpipe[d])
-		pipe_give(s->pipe[d], true);
+		store_pipe_back(s->pipe[d], true);
 	if (e)
 		return e;
 
@@ -511,15 +407,6 @@ static int connect_target(const struct side *tgt, bool *pending)
 				    sock_tcp_connect(tgt, pending);
 }
 
-/* After error number @e, could there be a descriptor now? */
-static bool make_room(int e)
-{
-	if ((e == EMFILE || e == ENFILE) &&
-	    (splice_release() || udp_splice_release()))
-		return true;
-	return half_retry(e);
-}
-
 void splice_open(union flow *f, int fd)
 {
 	const struct side *tgt = &f->h.side[1];
@@ -529,7 +416,7 @@ void splice_open(union flow *f, int fd)
 
 	do
 		rc = connect_target(tgt, &pending);
-	while (rc < 0 && make_room(-rc));
+	while (rc < 0 && half_retry(-rc));
 	if (rc < 0) {
 		if (log_shown(LOG_LVL_DEBUG))
 			debug("%s: %s", flow_str(f), strerror(-rc));

@@ -14,17 +14,6 @@
 #include "ev.h"
 #include "flow.h"
 
-/* splice_init() - No pipes or sockets in store (start, and between tests) */
-void splice_init(void);
-
-/* splice_release() - Descriptors have run out: close what is in store. Return:
- * whether that was anything */
-bool splice_release(void);
-
-/* splice_prepare() - Splicing may be needed: put the first pipes in store. The
- * kernel limits pages in pipes per user, so later there may only be small ones */
-void splice_prepare(void);
-
 /*
  * splice_open() - Connect an accepted connection with its target
  * @f:		from flow_open(), with a target on PIF_HOST or PIF_NS

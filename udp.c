@@ -173,15 +173,6 @@ static bool is_stream(const union flow *f)
 	return seen[0] && seen[1] && (seen[0] > 1 || seen[1] > 1);
 }
 
-/* is_over() - Most likely: a question or two, and the answer; or a conversation
- * in which nothing has been said for long */
-static bool is_over(const union flow *f)
-{
-	if (f->udp.seen[0] > 2 || f->udp.seen[1] > 2)
-		return clock_ms() - f->udp.used >= udp.idle_new;
-	return !f->udp.waits;
-}
-
 /*
  * forget() - Close flows that have sockets and are over, beginning with the
  * oldest, until at most @max are left
@@ -197,35 +188,27 @@ static void forget(unsigned max)
 		bool many = flow_listed(FLOW_UDP_OUT) > max * 4;
 		union flow *f = flow_take(FLOW_UDP_OUT);
 
-		if (is_over(f) || many)
+		if (half_is_over(f) || many)
 			udp_close(f);
 		else
 			flow_list(f, FLOW_UDP_OUT);
 	}
 }
 
-/* make_room() - After @e, could there be a descriptor now? Those in store go
- * first, then flows that are over, or else the oldest */
+/* make_room() - After @e, could there be a descriptor now? If nothing else is to
+ * be had, the oldest of our own goes */
 static bool make_room(int e)
 {
-	unsigned before = flow_listed(FLOW_UDP_OUT);
-	unsigned i, n = MIN(before, FORGET_TRIES * 4);
 	union flow *f;
 
+	if (half_retry(-e))
+		return true;
 	if (e != -EMFILE && e != -ENFILE)
 		return false;
-	if (udp_splice_release())
-		return true;
-	for (i = 0; i < n; i++) {
-		f = flow_take(FLOW_UDP_OUT);
-		if (is_over(f))
-			udp_close(f);
-		else
-			flow_list(f, FLOW_UDP_OUT);
-	}
-	if (before && flow_listed(FLOW_UDP_OUT) == before)
-		udp_close(flow_take(FLOW_UDP_OUT));
-	return before;
+	f = flow_first(FLOW_UDP_OUT);
+	if (f)
+		udp_close(f);
+	return f;
 }
 
 void udp_timer(struct timer *t)
@@ -290,9 +273,7 @@ static union flow *open_from_guest(const struct pkt *p)
 	f->udp.sock[0] = f->udp.sock[1] = -1;
 	f->udp.bound = addr_is_unicast(&f->h.side[1].ours);
 	fd = connect_target(f);
-	if (make_room(fd))
-		fd = connect_target(f);
-	while (fd < 0 && half_retry(-fd))
+	while (fd < 0 && make_room(fd))
 		fd = connect_target(f);
 	f->udp.no_gso = f->udp.open;
 	e = fd < 0 ? -fd : 0;
@@ -349,7 +330,7 @@ static bool open_spliced(union flow *f)
 {
 	int rc = udp_splice_open(f);
 
-	while (rc && (make_room(rc) || half_retry(-rc))) {
+	while (rc && make_room(rc)) {
 		sock_udp_close(&f->udp.sock[1], &f->h.side[1]);
 		rc = udp_splice_open(f);
 	}

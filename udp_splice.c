@@ -9,8 +9,6 @@
  * here is to have that socket, in the namespace if the target is there, and
  * memory for datagrams that shall not depend on the guest's port.
  *
- * Sockets in the namespace are made there in batches and kept in store.
- *
  * Ports that are forwarded both ways would send a datagram round and round,
  * each time as a new client. So the local address of each socket stands in the
  * flow table, and a client who has just that is ourselves. That is fine where
@@ -29,11 +27,9 @@
 #include "ev.h"
 #include "fwd_listen.h"
 #include "log.h"
-#include "ns.h"
 #include "sock.h"
+#include "store.h"
 #include "util.h"
-
-#define SOCKS_MAX	16		/* in store, per family, at most */
 
 /* A datagram, or several that the kernel had joined, has less than 64 KiB.
  * Not quite a power of two, or all would begin in the same lines of caches */
@@ -42,39 +38,22 @@
 static struct {
 	uint8_t		*arena;
 	struct iovec	iov[TAP_BATCH];
-	int		sock[2][SOCKS_MAX];	/* in the namespace; [1]: IPv4 */
-	unsigned	nsocks[2];
-	unsigned	batch, batch_max;	/* of sockets to make at once */
-} store;
-
-bool udp_splice_release(void)
-{
-	bool any = store.nsocks[0] || store.nsocks[1];
-	unsigned v4;
-
-	for (v4 = 0; v4 < 2; v4++)
-		while (store.nsocks[v4])
-			close(store.sock[v4][--store.nsocks[v4]]);
-	store.batch = 1;
-	return any;
-}
+} local;
 
 void udp_splice_init(void)
 {
 	unsigned i;
 
-	udp_splice_release();
-	store.batch = store.batch_max = sock_share(SOCKS_MAX);
-	if (store.arena)
+	if (local.arena)
 		return;
 
 	/* Pages that are never used cost nothing */
-	store.arena = mmap(NULL, TAP_BATCH * STRIDE, PROT_READ | PROT_WRITE,
+	local.arena = mmap(NULL, TAP_BATCH * STRIDE, PROT_READ | PROT_WRITE,
 			   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	if (store.arena == MAP_FAILED)
+	if (local.arena == MAP_FAILED)
 		die_perror("Cannot map memory for local datagrams");
 	for (i = 0; i < TAP_BATCH; i++)
-		store.iov[i] = (struct iovec){ store.arena + i * STRIDE,
+		local.iov[i] = (struct iovec){ local.arena + i * STRIDE,
 					       TAP_DATA_MAX };
 }
 
@@ -84,7 +63,7 @@ int udp_splice_slots(struct tap_slot *s, unsigned max)
 
 	for (i = 0; i < n; i++) {
 		s[i] = (struct tap_slot){
-			.data = &store.iov[i], .ndata = 1,
+			.data = &local.iov[i], .ndata = 1,
 			.room = TAP_DATA_MAX,
 		};
 	}
@@ -92,36 +71,6 @@ int udp_splice_slots(struct tap_slot *s, unsigned max)
 }
 
 /* ------------------------------------------------------------- the socket */
-
-/* In the namespace: a batch of sockets. After a shortage of descriptors it is
- * one at first */
-static int make_socks(void *arg)
-{
-	unsigned v4 = *(const unsigned *)arg, n = store.batch;
-
-	store.batch = MIN(n * 2, store.batch_max);
-	while (store.nsocks[v4] < n) {
-		int fd = sock_udp_open(v4);
-
-		if (fd < 0)
-			return store.nsocks[v4] ? 0 : fd;
-		store.sock[v4][store.nsocks[v4]++] = fd;
-	}
-	return 0;
-}
-
-static int socket_in_ns(bool is4)
-{
-	unsigned v4 = is4;
-	int rc;
-
-	if (!store.nsocks[v4]) {
-		rc = ns_call(make_socks, &v4);
-		if (rc < 0)
-			return rc;
-	}
-	return store.sock[v4][--store.nsocks[v4]];
-}
 
 /* is_ourselves() - Is the client at side @s a socket of another such flow? */
 static bool is_ourselves(const struct side *s)
@@ -164,7 +113,7 @@ static int connect_socket(struct side *s)
 	bool v4 = addr_is4(&s->peer);
 	int fd, rc;
 
-	fd = s->pif == PIF_NS ? socket_in_ns(v4) : sock_udp_open(v4);
+	fd = s->pif == PIF_NS ? store_socket(IPPROTO_UDP, v4) : sock_udp_open(v4);
 	if (fd < 0)
 		return fd;
 	rc = sock_udp_start(fd, s);

@@ -13,7 +13,7 @@
 #include "flow.h"
 #include "tap.h"
 
-/* udp_splice_init() - No sockets in store (start, and between tests) */
+/* udp_splice_init() - Map that room (start; again: nothing) */
 void udp_splice_init(void);
 
 /*
@@ -29,10 +29,6 @@ int udp_splice_open(union flow *f);
 
 /* udp_splice_refused() - Log that it could not be, for reason @e (errno) */
 void udp_splice_refused(const union flow *f, int e);
-
-/* udp_splice_release() - Descriptors have run out: close what is in store. Return:
- * whether that was anything */
-bool udp_splice_release(void);
 
 /* udp_splice_slots() - As tap_reserve(), but room that has nothing to do with
  * the guest: it is good until the next call, there is no commit and no hdr */

@@ -46,6 +46,7 @@
 #include "ndp.h"
 #include "siphash.h"
 #include "sock.h"
+#include "store.h"
 #include "tcp.h"
 #include "tcp_accept.h"
 #include "tcp_ooo.h"
@@ -803,6 +804,7 @@ static void begin(struct in *in)
 	ooo_init();
 	sack_init();
 	udp_init();
+	store_init();
 	udp_splice_init();
 	mcast_init();
 	igmp_init();

@@ -340,6 +340,48 @@ def neigh():
             be16(flags | len(msg + done)) + msg + done + asks
 
 
+def scan():
+    """Steps by the numbers they have in scan.c; with 128, no time after it"""
+    prog, wait, wrong, fail, way, conns = range(6)
+    host, ns, tcp, udp, close = 0, 1, 0, 2, 4
+
+    def opens(where, i, family=1, peer=0):
+        return bytes([prog, where, i | family << 4 | peer << 6])
+
+    def closes(where, i, lost=0):
+        return bytes([prog, where | close | lost * 8, i])
+
+    some = b''.join(opens(w | p, i + w, 1 + i % 3) for w in (host, ns)
+                    for p in (tcp, udp) for i in (0, 2, 5, 14)) + \
+        opens(ns | udp, 9, 1, 1) + opens(host | udp, 14, 2, 1)
+    gone = b''.join(closes(w | tcp, i + w) for w in (host, ns)
+                    for i in (0, 5, 14))
+    second = bytes([wait, 128 | 50])
+    diag = struct.pack('=IHHII', 88, 20, 2, 1, 0) + bytes([2, 10, 0, 0]) + \
+        be16(1003) + be16(0) + bytes(64)
+    line = b'   5: 0100007F:03ED 00000000:0000 0A 0'
+    for kernel in (0, 1, 3, 5, 8, 16):
+        yield 'auto%i' % kernel, bytes([15, kernel]) + some + second + gone
+        yield 'gate%i' % kernel, bytes([62, kernel]) + some + second + \
+            opens(ns, 3) + second + gone + closes(ns, 3) + bytes([way, 1]) + \
+            second + bytes([way, 0]) + second + bytes([way, 4])
+    yield 'explicit', bytes([111, 0]) + opens(ns, 8) + second
+    for kind in range(1, 9):
+        for kernel in (0, 1):
+            raw = (line if kernel else diag) if kind == 5 else b''
+            yield 'wrong%i_%i' % (kind, kernel), bytes([31, kernel]) + some + \
+                bytes([wrong, kind, len(raw)]) + raw + opens(ns, 8) + second
+    for how in (4, 28 | 1, 32, 64, 128 | 8 | 2):
+        yield 'fail%i' % how, bytes([47, 0, fail, how]) + some + second + gone
+    yield 'lost', bytes([15, 0]) + some + closes(ns, 2, 1) + closes(ns, 3)
+    yield 'both', bytes([15, 0]) + opens(host, 5) + second + opens(ns, 5) + \
+        second + opens(ns, 7) + second + opens(host, 7) + second
+    at_once = bytes([prog | 128, host, 5]) + opens(ns, 5)
+    yield 'was-both', bytes([15, 0]) + at_once + second
+    yield 'busy', bytes([15, 0, conns, 200]) + second + some + gone + second
+    yield 'tables', bytes([16, 1, way, 2]) + second + opens(ns, 3)
+
+
 def resolv():
     yield 'was-compat', b'\1nameserver ::10\nnameserver 224.0.0.1\n'
     for i, text in enumerate([
@@ -658,7 +700,7 @@ def vhost():
 
 
 TARGETS = (frames_seeds, hdr, seg, frag, dhcp, dhcpv6, ndp, stream, rules, options, netlink,
-           neigh, resolv, qrap, names, splice, usplice, vring, vhost)
+           neigh, scan, resolv, qrap, names, splice, usplice, vring, vhost)
 
 
 def main():

@@ -26,6 +26,7 @@
 #include "guest.h"
 #include "log.h"
 #include "siphash.h"
+#include "store.h"
 #include "tcp_splice.h"
 #include "timer.h"
 
@@ -308,9 +309,9 @@ static void knobs(struct in *in)
 	me.tiny_pipes = how & 1;
 	me.most = how & 2 ? 97U + (how >> 4) * 1234U : 0;
 	if (how & 4)
-		splice_release();
+		store_release();
 	if (how & 8)
-		splice_prepare();
+		store_prepare();
 	me.now += in_u8(in) * MSEC;
 	clock_set(me.now);
 }
@@ -377,7 +378,7 @@ static void end(void)
 	for (i = 0; i < CONNS; i++)
 		FUZZ_CHECK(!me.conn[i].used);
 	FUZZ_CHECK(!flow_count() && !flow_listed(FLOW_RUN) && !timer_count());
-	splice_release();
+	store_release();
 	FUZZ_CHECK(!me.opened);
 	for (i = 0; i < PIPES; i++)
 		FUZZ_CHECK(!me.pipe[i].end[0] && !me.pipe[i].end[1]);
@@ -394,7 +395,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data_, size_t size)
 	me.tiny_pipes = false;
 	memset(me.fail, 0, sizeof(me.fail));
 	me.most = 0;
-	splice_init();
+	store_init();
 	while (!in_done(&in))
 		step(&in);
 	end();

@@ -35,6 +35,7 @@
 #include "ns.h"
 #include "siphash.h"
 #include "sock.h"
+#include "store.h"
 #include "udp.h"
 #include "udp_splice.h"
 #include "util.h"
@@ -393,7 +394,7 @@ static void shortage(struct in *in)
 	me.no_ns = how & 1;
 	me.lossy = me.lossy || me.no_ns;
 	if (how & 2)
-		udp_splice_release();
+		store_release();
 }
 
 static void step(struct in *in)
@@ -458,6 +459,7 @@ static void begin(struct in *in)
 		guest_saw(guest_mac, NULL);
 	flow_init();
 	udp_init();
+	store_init();
 	udp_splice_init();
 	listen_all(true, true);
 	net()->sent = leaves;
@@ -481,7 +483,7 @@ static void end(void)
 		turns(4);
 		turn();
 	}
-	udp_splice_release();
+	store_release();
 	FUZZ_CHECK(!flow_count() && !flow_listed(FLOW_UDP_OUT) &&
 		   !flow_listed(FLOW_HALF));
 	FUZZ_CHECK(timer_count() == me.timers && net()->open == me.socks);

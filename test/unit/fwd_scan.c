@@ -405,6 +405,43 @@ static void conflict(void)
 	EXPECT(nothing(FWD_TCP_IN));
 }
 
+/* A number that both sides have open for TCP: UDP follows it to one of them, or
+ * each would be closed for the sake of the other, over and over */
+static void both(void)
+{
+	int a, b, c, i;
+
+	set_modes(RULES_AUTO, RULES_AUTO, RULES_AUTO, RULES_AUTO);
+	a = open_here(AF_INET, SOCK_STREAM, 2001, 0);
+	b = open_there(AF_INET, SOCK_STREAM, 2001);
+	for (i = 0; i < 3; i++) {
+		later(SEC + 10 * MSEC);
+		EXPECT(listens(FWD_UDP_IN, 1, 2001, 2001));
+		EXPECT(nothing(FWD_UDP_NS));
+	}
+	close(b);
+	later(SEC + 10 * MSEC);
+	later(SEC + 10 * MSEC);
+	EXPECT(listens(FWD_UDP_NS, 1, 2001, 2001));
+	/* It stays where it was first; and a server is found in any case */
+	b = open_there(AF_INET, SOCK_STREAM, 2001);
+	later(SEC + 10 * MSEC);
+	EXPECT(nothing(FWD_UDP_IN));
+	EXPECT(listens(FWD_UDP_NS, 1, 2001, 2001));
+	c = open_here(AF_INET, SOCK_DGRAM, 2001, 0);
+	for (i = 0; i < 3; i++) {
+		later(SEC + 10 * MSEC);
+		EXPECT(nothing(FWD_UDP_IN));
+		EXPECT(listens(FWD_UDP_NS, 1, 2001, 2001));
+	}
+	close(a);
+	close(b);
+	close(c);
+	later(SEC + 10 * MSEC);
+	later(SEC + 10 * MSEC);
+	EXPECT(nothing(FWD_UDP_IN) && nothing(FWD_UDP_NS));
+}
+
 /* Explicit ports of the other direction are ours */
 static void ours(void)
 {
@@ -701,6 +738,8 @@ int main(void)
 	follow();
 	group("a port that is taken");
 	conflict();
+	group("a number that both have");
+	both();
 	group("explicit ports are not followed");
 	ours();
 	group("events");

@@ -141,6 +141,23 @@ static void test_syn_again(void)
 	EXPECT_QUIET();
 	over(&c, 1, 0);
 
+	group("... with no room to answer: still one of those to be given up");
+	rig_reset();
+	conn_init(&c, 4012);
+	guest_send(&c, TH_SYN, 0, 0, NULL, 0);
+	EXPECT(rig_pop());
+	c.irs = rig()->got.seq;
+	EXPECT_EQ(flow_listed(FLOW_HALF_MORE), 1);
+	fake_knobs()->slots = 0;
+	guest_send(&c, TH_SYN, 1000, 0, NULL, 0);
+	EXPECT_EQ(flow_listed(FLOW_HALF_MORE), 1);
+	fake_knobs()->slots = -1;
+	rig_advance(SEC + 10 * MSEC);
+	EXPECT_SEG(&c, TH_SYN | TH_ACK, 0, 1, 0);
+	EXPECT_EQ(flow_listed(FLOW_HALF_MORE), 1);
+	EXPECT_QUIET();
+	over(&c, 1, 0);
+
 	group("a new attempt from the same port while connecting");
 	rig_reset();
 	conn_init(&c, 4005);

@@ -28,6 +28,7 @@
 #include "ns.h"
 #include "siphash.h"
 #include "sock.h"
+#include "store.h"
 #include "timer.h"
 
 #define LOAD	(24U << 20)	/* more than buffers on the way hold */
@@ -447,7 +448,7 @@ static void short_of_pipes(void)
 	for (i = 0; i < 4; i++) {
 		group(i & 1 ? "pipes of two pages: copied" :
 			      "no pipe: copied");
-		splice_init();
+		store_init();
 		bad.no_pipe = !(i & 1);
 		bad.small_pipe = i & 1;
 		pair(&c, &s);
@@ -528,7 +529,7 @@ static void hard_resets(void)
 	group("a reset does not wait for a full receiver");
 	for (i = 0; i < 3; i++) {
 		if (i == 2)
-			splice_init();
+			store_init();
 		bad.no_pipe = i == 2;
 		pair(&c, &s);
 		EXPECT(!stuff(c, i ? 1 << 20 : 999));
@@ -615,13 +616,13 @@ static void no_target(void)
 	leak_free();
 	s = accept(server, NULL, NULL);		/* it had been connected */
 	close(s);
-	splice_init();
+	store_init();
 	EXPECT_EQ(fd_count(), fds);
 
 	group("pipes in store from the beginning");
-	splice_prepare();
+	store_prepare();
 	EXPECT(fd_count() > fds);
-	EXPECT(splice_release());
+	EXPECT(store_release());
 	EXPECT_EQ(fd_count(), fds);
 }
 
@@ -668,7 +669,7 @@ static void queue_full(void)
 	close(s);
 	close(full);
 	leak_free();
-	splice_init();
+	store_init();
 	EXPECT_EQ(fd_count(), before);
 }
 
@@ -740,7 +741,7 @@ static void in_namespace(void)
 			close(c[i]);
 		leak_free();
 	}
-	splice_init();
+	store_init();
 	EXPECT_EQ(fd_count(), fds);
 }
 
@@ -762,7 +763,7 @@ int main(void)
 	guest_init(&facts);
 	fwd_init(&conf);
 	flow_init();
-	splice_init();
+	store_init();
 
 	server = listener(&port);
 	set_rcvbuf(server, 32 << 10);
@@ -780,7 +781,7 @@ int main(void)
 	short_of_pipes();
 	hard_resets();
 	urgent();
-	splice_init();
+	store_init();
 	no_target();
 	queue_full();
 	EXPECT_EQ(fd_count(), fds);

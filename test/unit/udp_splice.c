@@ -29,6 +29,7 @@
 #include "ns.h"
 #include "siphash.h"
 #include "sock.h"
+#include "store.h"
 #include "timer.h"
 #include "udp.h"
 
@@ -395,6 +396,7 @@ static void refusals(const struct way *w)
 	close(s);
 
 	/* No socket: dropped, and the next one tries again */
+	store_init();
 	udp_splice_init();
 	s = program(w->in, w->lo, w->target);
 	c = program(!w->in, w->lo, 0);
@@ -488,6 +490,7 @@ static void few_descriptors(const struct way *w)
 	getrlimit(RLIMIT_NOFILE, &old);
 	setrlimit(RLIMIT_NOFILE, &(struct rlimit){ 256, old.rlim_max });
 	udp_init();
+	store_init();
 	udp_splice_init();
 
 	group("questions in a row: an eighth of the descriptors");
@@ -501,6 +504,7 @@ static void few_descriptors(const struct way *w)
 	expire();
 
 	group("... with none left: first those in store, then the oldest flows");
+	store_init();
 	udp_splice_init();
 	EXPECT_EQ(ask(w, s, 1, false), 1);
 	fd = dup(s);
@@ -514,8 +518,9 @@ static void few_descriptors(const struct way *w)
 	close(s);
 	expire();
 	udp_init();
+	store_init();
 	udp_splice_init();
-	EXPECT(!udp_splice_release());
+	EXPECT(!store_release());
 }
 
 /* A port forwarded both ways: told from a client by our own address */
@@ -577,6 +582,7 @@ static void start(void)
 	ev_init();
 	sock_init(0, false);
 	udp_init();
+	store_init();
 	udp_splice_init();
 	fake_reset();
 	tap_attach(&fake_tap_ops);
@@ -628,6 +634,7 @@ int main(void)
 	expire();
 
 	group("nothing left");
+	store_init();
 	udp_splice_init();
 	EXPECT_EQ(dup(0), fd);
 	return done();
