@@ -47,6 +47,7 @@ static struct {
 	int spare;			/* to get rid of a connection when
 					 * descriptors have run out */
 	bool has_spare;
+	bool told_few;			/* see few_left() */
 	int fd_max;			/* none beyond it, unless 0 */
 	struct timer timer;		/* of those that rest */
 } table = { .free = NO_SLOT };
@@ -298,6 +299,17 @@ static void report(const struct job *j)
 	    *j->rule->ifname ? "%" : "", j->rule->ifname, strerror(-j->e));
 }
 
+/* few_left() - Ports that were named are opened whatever is left, but who runs
+ * out of descriptors later, with the first connections, should know why */
+static void few_left(void)
+{
+	if (table.told_few || table.last_fd <= ports_max())
+		return;
+	table.told_few = true;
+	warn("Forwarded ports leave less than a quarter of the %llu descriptors that this process may have to connections: forward fewer, or raise the limit (ulimit -Hn)",
+	     descriptors_max());
+}
+
 /* -------------------------------------------------------------- at start */
 
 void listen_all(bool v4, bool v6)
@@ -312,6 +324,7 @@ void listen_all(bool v4, bool v6)
 	report(&tcp);
 	open_rules(&udp);
 	report(&udp);
+	few_left();
 }
 
 static void open_ns(struct job *j)
@@ -336,6 +349,7 @@ void listen_ns(bool v4, bool v6)
 	table.v6 = v6;
 	open_ns(&tcp);
 	open_ns(&udp);
+	few_left();
 }
 
 /* -------------------------------------------------------------- as they come */

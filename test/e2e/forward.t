@@ -513,6 +513,7 @@ def in_use():
 
 
 def few_descriptors():
+    # Ports from 3000 on were ephemeral until now, some may be in TIME-WAIT
     for o in "-t", "-u", "-T":
         if o == "-T":
             prog, more = topo.program, ["--", "true"]
@@ -534,6 +535,19 @@ def few_descriptors():
             check=False, timeout=20, cwd="/")
     ok(r.returncode == 0 and not r.stderr, "the soft limit is not what counts",
        r.stderr[:600])
+    for o, n in (("-t", 700), ("-t", 800), ("-u", 800), ("-T", 800)):
+        r = run(*topo.as_user("sh", "-c", "ulimit -n 1000; exec \"$@\"", "sh",
+                              topo.program, "-q", *("-t none -u none -T none "
+                              "-U none".replace(f"{o} none",
+                                                f"{o} 1101-{1100 + n}")
+                              .split()), "--", "true"),
+                check=False, timeout=20, cwd="/")
+        ok(r.returncode == 0 and r.stderr.count("\n") == (n > 750) and
+           (n < 750 or "less than a quarter of the 1000 descriptors"
+            in r.stderr),
+           f"{n} ports of {o} with 1000 descriptors: "
+           f"{'a warning' if n > 750 else 'nothing to say'}",
+           f"{r.returncode} {r.stderr[:600]}")
     narrow(10000)
     r = run(*topo.as_user("sh", "-c", "ulimit -n 1000; exec \"$@\"", "sh",
                           topo._program("PASST"), "-q", "-t", "all", "-u",
