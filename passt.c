@@ -386,13 +386,14 @@ static void flush(int events)
 	tap_flush();
 }
 
-/* It was not made, the program goes on, but somebody should know */
+/* It was not made, the program goes on, but somebody should know, however quiet
+ * it is to be: a table of ours lacks a row, or a hole has been used */
 static void report_refused(void)
 {
 	const char *name;
 
 	while ((name = isolate_refused()))
-		warn("System call %s was refused: please report this", name);
+		err("System call %s was refused: please report this", name);
 }
 
 static void turn(void)
