@@ -79,6 +79,7 @@ static bool has_event(struct sock *s, struct ev_event *e)
 	if (!now)
 		return false;
 	s->edge = false;
+	s->full = s->full || !s->room;	/* so does tcp_poll() */
 	*e = (struct ev_event){ s->ref, now };
 	return true;
 }
@@ -242,7 +243,8 @@ static void has_room(struct in *in)
 	struct sock *s = pick(in_u8(in));
 	uint16_t n = in_u16(in);
 
-	if (s && !s->connecting)
+	/* A new socket has room, and tells of that when it is connected */
+	if (s && s->sent)
 		room(s, n & 0x8000 ? n * 8U : n & 1023);
 }
 
@@ -281,6 +283,8 @@ static void stale(struct in *in)
 	union ev_ref ref = s ? s->ref : (union ev_ref){ .type = EV_SPLICE };
 
 	ref.gen = (uint16_t)(ref.gen + 1 + (how & 3));
+	if (flow_at(ref))
+		return;			/* by chance that of a live one */
 	splice_ready(ref, in_u8(in));
 }
 
