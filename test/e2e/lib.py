@@ -346,6 +346,13 @@ def arrives(s, data, r, tries=4):
     raise TimeoutError(f"{len(data)} bytes: lost again and again")
 
 
+def queue_losses():
+    """What that queue has lost so far: all else that was lost, was by somebody
+    else"""
+    return sum(int(l.split()[1], 16)
+               for l in read("/proc/net/softnet_stat").splitlines())
+
+
 def counter(pid, name):
     """A counter of /proc/net/netstat or snmp, such as TcpExtTCPTimeouts."""
     for f in "netstat", "snmp":

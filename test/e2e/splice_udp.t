@@ -165,6 +165,7 @@ def many(p, d, v, clients=300, each=5):
         sn, sp, cn, cp = ends(d, p)
         with Echo(udp_in(sn, v, port=sp)) as e:
             cs = [udp_in(cn, v) for _ in range(clients)]
+            others = queue_losses()
             turn = [(i, n) for i in range(clients) for n in range(each)]
             random.Random(1).shuffle(turn)
             for k, (i, n) in enumerate(turn):
@@ -184,7 +185,8 @@ def many(p, d, v, clients=300, each=5):
                 except TimeoutError:
                     lost += len(want)
             ok(not bad, f"{name}: no datagram of another", bad[:5])
-            ok(not lost, f"{name}: none lost", lost)
+            others = queue_losses() - others
+            ok(lost <= others, f"{name}: none lost", (lost, others))
             ports = {c.getsockname()[1] for c in cs}
             # But for those that somebody else has there
             other = {x[1] for x in e.peers} ^ ports
