@@ -14,7 +14,9 @@
  * A TCP port that was published by number is bound all the time, but listens
  * only while somebody in the namespace listens at its target. Whoever waits for
  * that wants it to be there at once, so while such a port lacks its server, that
- * one table is looked at more often. Where packets may have another way than to
+ * one table is looked at more often; and before anything is passed on that comes
+ * from the namespace: it may tell somebody of the port, as FTP servers do, who
+ * then should find it listening. Where packets may have another way than to
  * a listening socket (see nl_rules.c), those ports always listen.
  *
  * Some programs use a UDP port next to a TCP one, and bind it only when they
@@ -55,6 +57,8 @@
 #define GLANCE_LATER	(100 * MSEC)	/* late, or for more than a */
 #define LATER		(60 * SEC)	/* minute; at least, */
 #define COST_GLANCE	300		/* ... in times of what one takes */
+#define COST_TURN	50		/* ... and if something may be said; */
+#define ROW		30		/* ... of those, in a row */
 
 enum place { HOST, NS, PLACES };
 #define RULES	PLACES		/* instead of a place, for news */
@@ -92,6 +96,7 @@ struct gate {
 	uint64_t	tried;
 	uint64_t	since;		/* the last one lost its server */
 	uint64_t	took;		/* CPU time of a glance at the table */
+	uint64_t	credit, turned;	/* time for glances in turns; when */
 };
 
 static struct {
@@ -414,6 +419,22 @@ static void glance(void)
 	scan.gate.took = cpu_clock() - began;
 	attend();
 	set_timer();
+}
+
+void scan_turn(void)
+{
+	struct gate *g = &scan.gate;
+	uint64_t now = clock_now(), price = g->took * COST_TURN;
+
+	if (!g->on || !g->n.shut)
+		return;
+	/* A dialogue has one for each thing that is said, a mass of data few */
+	g->credit = MIN(g->credit + now - g->turned, ROW * price);
+	g->turned = now;
+	if (g->credit < price)
+		return;
+	glance();
+	g->credit -= price;
 }
 
 static void scan_now(void)

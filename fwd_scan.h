@@ -22,6 +22,10 @@ bool scan_wanted(void);
  */
 void scan_init(void);
 
+/* scan_turn() - Something has come, and is going to be passed on: does it tell of
+ * a port that is awaited? */
+void scan_turn(void);
+
 /* scan_timer(), scan_ready() - It is time to look again; a port was closed */
 void scan_timer(struct timer *t);
 void scan_ready(union ev_ref ref, uint32_t mask);

@@ -411,6 +411,8 @@ static void turn(void)
 	clock_update();
 	if (clock_lost() >= AWAY && guest()->mac_known)
 		announce();
+	if (n)
+		scan_turn();
 	guest_turn(ev, n);
 	others_turn(ev, n);
 	while (expired < TIMERS_MAX && (t = timer_pop())) {

@@ -195,6 +195,31 @@ def nft_table(pid):
     return struct.unpack("=i", s.recv(100)[16:20])[0]
 
 
+def told(p, mode, ways):
+    """A server says at which port it listens by now, as those of FTP do, and who
+    hears that from it need not wait."""
+    for way in ways:
+        v, bad = way[2], []
+        name = f"{mode}: told of a port, {way[0]} by {way[1][v]}"
+        with case(name), listen_in(p.guest, v, port=INSIDE) as l:
+            c, s = pair(l, way)
+            for i in range(12):
+                until(lambda: refused(way, PUB + 1))
+                time.sleep(i * 0.002)
+                with listen_in(p.guest, v, port=INSIDE + 1) as data:
+                    s.sendall(b"!")
+                    c.recv(1)
+                    a = attempt(way, PUB + 1)
+                    if isinstance(a, str):
+                        bad.append((i, a))
+                    else:
+                        data.accept()[0].close()
+                        a.close()
+            c.close()
+            s.close()
+        ok(not bad, f"{name}: at once", bad)
+
+
 def other_ways():
     """Packets may have other ways than to a socket that listens."""
     name = "a packet socket inside: listens as long as it is there"
@@ -239,13 +264,15 @@ with topo.pasta(*PORTS, waits=True) as pasta:
     comes_and_goes(pasta, "pasta", WAYS)
     each_its_own(pasta)
     again_and_again(pasta)
+    told(pasta, "pasta", WAYS)
     nobody_else(pasta)
     ok(pasta.proc.poll() is None, "daemon lives", pasta.text())
 for opts in ("--no-splice",), ("--host-lo-to-ns-lo",), ("--splice-only",):
     with case(opts[0]), topo.pasta(*PORTS, *opts, waits=True,
                                    config=opts != ("--splice-only",)) as pasta:
-        comes_and_goes(pasta, f"pasta {opts[0]}", WAYS if "splice-only" not in
-                       opts[0] else [w for w in WAYS if w[1] is LOOP])
+        ways = [w for w in WAYS if opts != ("--splice-only",) or w[1] is LOOP]
+        comes_and_goes(pasta, f"pasta {opts[0]}", ways)
+        told(pasta, f"pasta {opts[0]}", ways)
 first_look()
 bound_to_address()
 by_our_own()

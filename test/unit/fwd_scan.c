@@ -53,11 +53,10 @@ int __wrap_clock_gettime(clockid_t id, struct timespec *ts);
 int __real_clock_gettime(clockid_t id, struct timespec *ts);
 
 static long cost = 20;		/* us of CPU time a look takes */
+static long used;		/* ... and all together, twice */
 
 int __wrap_clock_gettime(clockid_t id, struct timespec *ts)
 {
-	static long used;
-
 	if (id != CLOCK_THREAD_CPUTIME_ID)
 		return __real_clock_gettime(id, ts);
 	used += cost;
@@ -633,7 +632,8 @@ static unsigned looks(void)
 
 static void published(void)
 {
-	int a, b;
+	long was;
+	int a, b, i;
 
 	group("published ports: what is served at start is there at once");
 	a = open_there(AF_INET6, SOCK_STREAM, 2102);
@@ -647,6 +647,25 @@ static void published(void)
 	close(b);
 	later(SEC);
 	EXPECT(is_refused(2001) && !is_refused(2002) && is_refused(2003));
+
+	group("... and before anything is passed on, which may tell of it");
+	b = open_there(AF_INET, SOCK_STREAM, 2101);
+	EXPECT(is_refused(2001));
+	scan_turn();
+	EXPECT(!is_refused(2001));
+	close(b);
+	later(SEC);
+	EXPECT(is_refused(2001));
+
+	group("... at little cost, however much that is");
+	was = used;
+	for (i = 0; i < 100000; i++) {
+		now += MSEC / 100;
+		clock_set(now);
+		scan_turn();
+	}
+	/* Two readings of the clock each */
+	EXPECT((used - was) / 2 > 10000 && (used - was) / 2 < 22000);
 
 	group("... after a minute of waiting, a little later");
 	later(2 * 60 * SEC);
