@@ -42,7 +42,8 @@
 #define EVENTS		(EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLPRI | EPOLLET)
 #define TIME_WAIT	(400 * MSEC)	/* two of the guest's time-outs */
 #define WAITING_MAX	16384U		/* that have only this to do */
-#define IDLE_MAX	(7200U * 1000)	/* ms without a segment from the guest: */
+#define IDLE_MAX	(7200U * 1000)	/* ms without a segment from the guest, */
+#define ENDED_MAX	(60U * 1000)	/* or once the host has ended: */
 #define ALIVE_WAIT	(75U * 1000)	/* it is asked so often whether it lives, */
 #define ALIVE_TRIES	9U		/* ... and this many times */
 
@@ -132,13 +133,20 @@ static bool rto_needed(const struct tcp_flow *t)
 	       !(t->flags & (TF_RX_DRY | TF_HOST_EOF));
 }
 
+/* Who has ended is likely to be gone, as the kernel forgets such a one after a
+ * minute, and so may be the guest that owed its FIN: we alone would be left */
+static uint32_t idle_max(const struct tcp_flow *t)
+{
+	return t->flags & TF_FIN_ACKED ? ENDED_MAX : IDLE_MAX;
+}
+
 /* One wheel node for all deadlines: the earliest of them */
 static void arm(union flow *f)
 {
 	struct tcp_flow *t = &f->tcp;
-	uint32_t idle = clock_ms() - t->active;
-	int32_t due = (int32_t)(idle < IDLE_MAX ? IDLE_MAX - idle :
-				ALIVE_WAIT - (idle - IDLE_MAX) % ALIVE_WAIT);
+	uint32_t idle = clock_ms() - t->active, most = idle_max(t);
+	int32_t due = (int32_t)(idle < most ? most - idle :
+				ALIVE_WAIT - (idle - most) % ALIVE_WAIT);
 
 	if (!rto_needed(t))
 		t->flags &= ~(uint32_t)TF_RTO_ON;
@@ -728,12 +736,12 @@ void tcp_timer(struct timer *timer)
 	    rto_needed(t) && !timed_out(f))
 		return;
 	idle = clock_ms() - t->active;
-	if (idle >= IDLE_MAX + ALIVE_TRIES * ALIVE_WAIT) {
+	if (idle >= idle_max(t) + ALIVE_TRIES * ALIVE_WAIT) {
 		debug("%s: the guest is gone", flow_str(f));
 		tcp_abort(f);
 		return;
 	}
-	if (idle >= IDLE_MAX && t->state == TS_OPEN)
+	if (idle >= idle_max(t) && t->state == TS_OPEN)
 		tcp_send_probe(f);
 	settle(f);
 }

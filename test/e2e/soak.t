@@ -370,7 +370,7 @@ def disturb(seconds):
 
 def connections():
     """Of the host: TCP, neither listening nor over"""
-    return [l for l in run(*enter(topo.host, "ss", "-tan")).stdout
+    return [l for l in run(*enter(topo.host, "ss", "-tanpo")).stdout
             .splitlines()[1:] if not l.startswith(("LISTEN", "TIME-WAIT"))]
 
 

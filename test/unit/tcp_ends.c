@@ -504,6 +504,27 @@ static void idle(void)
 	conn_close(&c, false);
 	EXPECT_QUIET();
 	EXPECT_CLEAN();
+
+	opened(&c, "... after a minute if the host has ended");
+	shutdown(c.host, SHUT_WR);
+	EXPECT_SEG(&c, TH_FIN | TH_ACK, 1, 1, 0);
+	guest_send(&c, TH_ACK, 1, 2, NULL, 0);
+	for (i = 0; i < 3; i++) {
+		rig_advance(59 * SEC);
+		EXPECT_QUIET();
+		rig_advance(2 * SEC);
+		EXPECT_SEG(&c, TH_ACK, 1, 1, 0);	/* its FIN, once more */
+		guest_send(&c, TH_ACK, 1, 2, NULL, 0);
+		EXPECT_QUIET();
+	}
+	group("... and one that knows nothing of it says so");
+	rig_advance(61 * SEC);
+	EXPECT_SEG(&c, TH_ACK, 1, 1, 0);
+	guest_send(&c, TH_RST, 1, 0, NULL, 0);
+	EXPECT_EQ(host_read(&c, buf, 1), -ECONNRESET);
+	conn_close(&c, false);
+	EXPECT_QUIET();
+	EXPECT_CLEAN();
 }
 
 int main(void)
