@@ -65,7 +65,12 @@ static void test_host_first(uint32_t isn)
 		rig_advance(2 * MSEC);
 		EXPECT_SEG(&c, TH_ACK, 2002, 101 + (unsigned)i * 100, 0);
 	}
-	rig_advance(600 * SEC);
+	rig_advance(59 * SEC);
+	EXPECT_QUIET();
+	/* It is asked whether it lives, and does */
+	rig_advance(541 * SEC);
+	EXPECT_SEG(&c, TH_ACK, 2001, 301, 0);
+	guest_send(&c, TH_ACK, 301, 2002, NULL, 0);
 	EXPECT_QUIET();
 
 	group("... and ends as well");
