@@ -82,7 +82,7 @@ static void close_slot(uint32_t i)
 	struct listener *l = &table.l[i];
 
 	if (l->ours)
-		sock_udp_published(l->fd, l->pif, l->both, false);
+		sock_udp_bound(l->fd, l->pif, l->both, false);
 	close(l->fd);
 	l->fd = -1;
 	table.open[l->table]--;
@@ -177,7 +177,7 @@ static int bind_one(enum fwd_table t, const struct fwd_rule *rule,
 	l->ours = proto_of(t) == IPPROTO_UDP && !*rule->ifname;
 	l->both = addr_is_none(&rule->addr) && !rule->v6any && table.v4;
 	if (l->ours)
-		sock_udp_published(fd, l->pif, l->both, true);
+		sock_udp_bound(fd, l->pif, l->both, true);
 	table.last_fd = fd;
 	if (slot == table.free)
 		table.free = next;

@@ -355,9 +355,9 @@ static int bind_shared(int fd, const struct side *s, union addr a, bool wild)
 	return addr_is_unicast(&a) ? bind_at(fd, s, &a) : ret;
 }
 
-/* Sockets come and go. What they are bound to is theirs until the end: of one
- * that is connected it is the address it sends from */
-static void entered(int fd, uint8_t pif, bool both, bool begins)
+/* What a socket is bound to is its own until the end: if it is connected, that
+ * is the address it sends from */
+void sock_udp_bound(int fd, uint8_t pif, bool both, bool begins)
 {
 	void (*count)(bool, const union addr *, in_port_t) =
 		begins ? bound_begins : bound_ends;
@@ -415,7 +415,7 @@ int sock_udp_start(int fd, struct side *s)
 		return ret;
 	drain(fd);
 	own_name(fd, s, &s->ours);
-	entered(fd, s->pif, false, true);
+	sock_udp_bound(fd, s->pif, false, true);
 	return 0;
 }
 
@@ -564,7 +564,7 @@ static int start_open(int fd, struct side *s)
 	if (ret)
 		return ret;
 	own_name(fd, s, NULL);
-	entered(fd, s->pif, false, true);
+	sock_udp_bound(fd, s->pif, false, true);
 	if (wild)
 		sock_udp_source(s);
 	return 0;
@@ -829,14 +829,9 @@ void sock_udp_close(int *fd, const struct side *s)
 {
 	if (*fd < 0)
 		return;
-	entered(*fd, s->pif, false, false);
+	sock_udp_bound(*fd, s->pif, false, false);
 	close(*fd);
 	*fd = -1;
-}
-
-void sock_udp_published(int fd, uint8_t pif, bool both, bool begins)
-{
-	entered(fd, pif, both, begins);
 }
 
 void sock_name(int fd, union addr *a)

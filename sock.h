@@ -129,11 +129,11 @@ int sock_listen(uint8_t proto, const struct fwd_rule *rule, in_port_t port,
 void sock_listen_stop(int fd);
 int sock_listen_again(int fd);
 
-/* sock_udp_published() - UDP socket @fd of sock_listen() begins, or is about to
- * end, to have its port for us in the namespace of @pif, and for @both families
- * if it is one of IPv6: sockets of flows may share it. Not to be called for one
- * that is bound to an interface: at others, the port may be somebody else's */
-void sock_udp_published(int fd, uint8_t pif, bool both, bool begins);
+/* sock_udp_bound() - UDP socket @fd, as those of flows (which do it themselves),
+ * begins, or is about to end, to have its port for us in the namespace of @pif,
+ * and for @both families if it is one of IPv6: sockets of flows may share it. Not
+ * for one that is bound to an interface: at others, somebody else may have it */
+void sock_udp_bound(int fd, uint8_t pif, bool both, bool begins);
 
 /* sock_tos() - Set type of service or traffic class of what leaves; of TCP
  * sockets the kernel keeps the two bits of ECN for itself */

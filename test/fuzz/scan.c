@@ -18,7 +18,7 @@
  * link: -Wl,--wrap=__pread_chk,--wrap=clock_gettime,--wrap=getrlimit
  * link: -Wl,--wrap=proc_net_open,--wrap=ns_call,--wrap=ev_add,--wrap=ev_del
  * link: -Wl,--wrap=sock_listen,--wrap=sock_listen_stop
- * link: -Wl,--wrap=sock_listen_again,--wrap=sock_udp_published
+ * link: -Wl,--wrap=sock_listen_again,--wrap=sock_udp_bound
  */
 #include "fuzz.h"
 
@@ -196,7 +196,7 @@ int __wrap_sock_listen(uint8_t proto, const struct fwd_rule *rule,
 		       in_port_t p, bool v4, bool v6);
 void __wrap_sock_listen_stop(int fd);
 int __wrap_sock_listen_again(int fd);
-void __wrap_sock_udp_published(int fd, uint8_t pif, bool begins);
+void __wrap_sock_udp_bound(int fd, uint8_t pif, bool both, bool begins);
 
 int __wrap_close(int fd)
 {
@@ -348,9 +348,10 @@ int __wrap_sock_listen_again(int fd)
 	return 0;
 }
 
-void __wrap_sock_udp_published(int fd, uint8_t pif, bool begins)
+void __wrap_sock_udp_bound(int fd, uint8_t pif, bool both, bool begins)
 {
 	FUZZ_CHECK(at(fd)->proto == UDP && (pif == PIF_NS) == at(fd)->ns);
+	(void)both;
 	(void)begins;
 }
 

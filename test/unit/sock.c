@@ -139,12 +139,26 @@ static void close_udp(int fd, const struct side *s)
 	EXPECT_EQ(fd, -1);
 }
 
+/* udp_at() - Bound, and ready to be shared with whoever is of the same user */
+static int udp_at(const char *addr, in_port_t port)
+{
+	union addr a = A(addr);
+	int family = addr_is4(&a) ? AF_INET : AF_INET6, on = 1;
+	int fd = socket(family, SOCK_DGRAM | SOCK_NONBLOCK, 0);
+	union sockaddr_any sa;
+	socklen_t len = addr_to_sa(&sa, family, &a, port, 0);
+
+	EXPECT_EQ(setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on)), 0);
+	EXPECT_EQ(bind(fd, &sa.sa, len), 0);
+	return fd;
+}
+
 static void udp(const char *to)
 {
 	struct side s = { .peer = A(to), .pif = PIF_HOST };
 	union sockaddr_any sa;
 	socklen_t len = sizeof(sa);
-	int l, m, c, d, e, f, stranger, on = 1;
+	int l, m, c, d, e, f, stranger;
 	struct fwd_rule r = any_rule();
 	union addr from;
 	in_port_t port;
@@ -181,14 +195,7 @@ static void udp(const char *to)
 	/* A port that somebody else has, although he would share it (another of
 	 * our kind of the same user, of whose flows we know nothing): another
 	 * one, and it works */
-	stranger = socket(sa.sa.sa_family, SOCK_DGRAM, 0);
-	EXPECT_EQ(setsockopt(stranger, SOL_SOCKET, SO_REUSEPORT, &on,
-			     sizeof(on)), 0);
-	if (sa.sa.sa_family == AF_INET6)
-		sa.sin6.sin6_port = htons(40002);
-	else
-		sa.sin.sin_port = htons(40002);
-	EXPECT_EQ(bind(stranger, &sa.sa, len), 0);
+	stranger = udp_at(to, 40002);
 	s.ours_port = 40002;
 	e = udp_connect(&s);
 	EXPECT(e >= 0);
@@ -198,11 +205,11 @@ static void udp(const char *to)
 
 	/* The listener's port is shared while it is published */
 	s.ours_port = port_of(l);
-	sock_udp_published(l, PIF_HOST, true, true);
+	sock_udp_bound(l, PIF_HOST, true, true);
 	f = udp_connect(&s);
 	EXPECT_EQ(port_of(f), port_of(l));
 	close_udp(f, &s);
-	sock_udp_published(l, PIF_HOST, true, false);
+	sock_udp_bound(l, PIF_HOST, true, false);
 	f = udp_connect(&s);
 	EXPECT(f >= 0 && port_of(f) != port_of(l));
 	close(f);
@@ -215,14 +222,7 @@ static void udp(const char *to)
 	close_udp(f, &s);
 	close_udp(d, &s);
 	close(stranger);
-	stranger = socket(sa.sa.sa_family, SOCK_DGRAM, 0);
-	EXPECT_EQ(setsockopt(stranger, SOL_SOCKET, SO_REUSEPORT, &on,
-			     sizeof(on)), 0);
-	if (sa.sa.sa_family == AF_INET6)
-		sa.sin6.sin6_port = htons(40001);
-	else
-		sa.sin.sin_port = htons(40001);
-	EXPECT_EQ(bind(stranger, &sa.sa, len), 0);
+	stranger = udp_at(to, 40001);
 	f = udp_connect(&s);
 	EXPECT(f >= 0 && port_of(f) != 40001);
 
@@ -233,19 +233,6 @@ static void udp(const char *to)
 	close(stranger);
 }
 
-/* udp_at() - Bound, and ready to be shared with whoever is of the same user */
-static int udp_at(const char *addr, in_port_t port)
-{
-	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK, 0), on = 1;
-	union addr a = A(addr);
-	union sockaddr_any sa;
-	socklen_t len = addr_to_sa(&sa, AF_INET, &a, port, 0);
-
-	EXPECT_EQ(setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on)), 0);
-	EXPECT_EQ(bind(fd, &sa.sa, len), 0);
-	return fd;
-}
-
 static void elsewhere(void)
 {
 	struct side s = { .peer = A("127.0.0.1"), .peer_port = 40020,
@@ -254,7 +241,7 @@ static void elsewhere(void)
 
 	group("a port that we have at one address, and somebody at another");
 	here = udp_at("127.0.0.2", 40021);
-	sock_udp_published(here, PIF_HOST, false, true);
+	sock_udp_bound(here, PIF_HOST, false, true);
 	there = udp_at("127.0.0.3", 40021);
 	c = udp_connect(&s);
 	EXPECT_EQ(port_of(c), 40021);	/* at a third one it is free, then ours */
@@ -270,7 +257,7 @@ static void elsewhere(void)
 	EXPECT(c >= 0 && port_of(c) != 40021);
 	close(c);
 	close(there);
-	sock_udp_published(here, PIF_HOST, false, false);
+	sock_udp_bound(here, PIF_HOST, false, false);
 	close(here);
 }
 
