@@ -18,7 +18,7 @@
 #include "tcp_seg.h"
 
 #define OOO_PIECES	4096U		/* of all connections */
-#define OOO_PER_FLOW	64U
+#define OOO_PER_FLOW	256U		/* as many holes in a window */
 
 struct ooo {				/* all zero: empty */
 	uint16_t	head;		/* lowest piece, number + 1 */

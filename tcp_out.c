@@ -88,7 +88,7 @@ static uint16_t window(struct tcp_flow *t, bool syn)
 			t->flags &= ~(uint32_t)TF_ROOM_LOW;
 	}
 	win = win_to_guest(t->hold.len, hold_room(), t->flags & TF_ROOM_LOW,
-			   room, t->rcv_mss);
+			   room, t->rcv_mss, t->ooo.head);
 	edge = seq_max(t->rcv_edge, t->rcv_nxt + win);
 
 	/* RFC 7323 2.3 leaves rounding to us: up, so that it never shrinks -

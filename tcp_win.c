@@ -23,10 +23,11 @@ uint16_t win_mss(uint16_t mtu, unsigned hdr, uint16_t peer)
 }
 
 uint32_t win_to_guest(uint32_t held, uint64_t pool, bool low, uint32_t sndroom,
-		      uint16_t mss)
+		      uint16_t mss, bool gap)
 {
 	uint32_t floor = MAX(WIN_SLACK, 2U * mss);
-	uint32_t win = WIN_RCV_MAX, least = low ? MIN(sndroom, floor) : floor;
+	uint32_t win = gap ? WIN_RCV_GAP : WIN_RCV_MAX;
+	uint32_t least = low ? MIN(sndroom, floor) : floor;
 
 	if (held)
 		return 0;

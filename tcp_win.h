@@ -12,6 +12,7 @@
 
 /* Most we ever let a guest send ahead, and have in flight towards it, bytes */
 #define WIN_RCV_MAX	(1U << 20)
+#define WIN_RCV_GAP	(4U << 20)	/* while something is missing */
 #define WIN_SND_MAX	(8U << 20)
 #define WIN_SCALE	8		/* ours; granularity 256 bytes */
 
@@ -41,6 +42,8 @@ uint16_t win_mss(uint16_t mtu, unsigned hdr, uint16_t peer);
  * @low:	the host socket was full not long ago
  * @sndroom:	room in its send buffer, valid if @low
  * @mss:	of the guest's segments
+ * @gap:	bytes beyond a gap are kept: until it is filled, which takes the
+ *		guest a round trip or three, it can go on
  *
  * Never more than can be held if the socket takes nothing at all, or, when the
  * pool is used up, than it should take; and while something is held, nothing.
@@ -49,7 +52,7 @@ uint16_t win_mss(uint16_t mtu, unsigned hdr, uint16_t peer);
  * not so much that all is copied twice.
  */
 uint32_t win_to_guest(uint32_t held, uint64_t pool, bool low, uint32_t sndroom,
-		      uint16_t mss);
+		      uint16_t mss, bool gap);
 
 /*
  * win_ack_now() - Acknowledge at once, or may it wait for data to ride on?

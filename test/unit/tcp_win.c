@@ -44,27 +44,30 @@ static void test_window(void)
 	unsigned i;
 
 	group("window");
-	EXPECT_EQ(win_to_guest(0, 64 << 20, false, 0, 1460), WIN_RCV_MAX);
-	EXPECT_EQ(win_to_guest(1, 64 << 20, false, 0, 1460), 0);
-	EXPECT_EQ(win_to_guest(0, 800000, false, 0, 1460), 100000);
-	EXPECT_EQ(win_to_guest(0, 80000, true, 5000, 1460), 10000);
-	EXPECT_EQ(win_to_guest(0, 80000, true, 20000, 1460), 20000);
+	EXPECT_EQ(win_to_guest(0, 64 << 20, false, 0, 1460, false), WIN_RCV_MAX);
+	EXPECT_EQ(win_to_guest(0, 64 << 20, false, 0, 1460, true), WIN_RCV_GAP);
+	EXPECT_EQ(win_to_guest(0, 8 << 20, false, 0, 1460, true), 1 << 20);
+	EXPECT_EQ(win_to_guest(1, 64 << 20, false, 0, 1460, true), 0);
+	EXPECT_EQ(win_to_guest(1, 64 << 20, false, 0, 1460, false), 0);
+	EXPECT_EQ(win_to_guest(0, 800000, false, 0, 1460, false), 100000);
+	EXPECT_EQ(win_to_guest(0, 80000, true, 5000, 1460, false), 10000);
+	EXPECT_EQ(win_to_guest(0, 80000, true, 20000, 1460, false), 20000);
 	/* Without any space left, what the socket should take */
-	EXPECT_EQ(win_to_guest(1, 0, false, 0, 1460), 0);
-	EXPECT_EQ(win_to_guest(0, 0, false, 0, 1460), 65536);
-	EXPECT_EQ(win_to_guest(0, 0, true, 5000, 1460), 5000);
-	EXPECT_EQ(win_to_guest(0, 0, true, 0, 1460), 0);
-	EXPECT_EQ(win_to_guest(0, 64 << 20, true, 200000, 1460), 200000);
-	EXPECT(win_to_guest(0, 64 << 20, true, 0, 1460) >= 2 * 1460);
-	EXPECT(win_to_guest(0, 64 << 20, true, 0, 65460) >= 2 * 65460);
+	EXPECT_EQ(win_to_guest(1, 0, false, 0, 1460, false), 0);
+	EXPECT_EQ(win_to_guest(0, 0, false, 0, 1460, false), 65536);
+	EXPECT_EQ(win_to_guest(0, 0, true, 5000, 1460, false), 5000);
+	EXPECT_EQ(win_to_guest(0, 0, true, 0, 1460, false), 0);
+	EXPECT_EQ(win_to_guest(0, 64 << 20, true, 200000, 1460, false), 200000);
+	EXPECT(win_to_guest(0, 64 << 20, true, 0, 1460, false) >= 2 * 1460);
+	EXPECT(win_to_guest(0, 64 << 20, true, 0, 65460, false) >= 2 * 65460);
 	for (i = 0; i < 100000; i++) {
 		uint32_t pool = rnd(64 << 20), w;
 		uint32_t room = rnd(8 << 20);
-		bool low = rnd(2);
+		bool low = rnd(2), gap = rnd(2);
 
 		w = win_to_guest(rnd(2) ? 0 : rnd(1 << 20), pool, low, room,
-				 (uint16_t)rnd(65476));
-		EXPECT(w <= WIN_RCV_MAX &&
+				 (uint16_t)rnd(65476), gap);
+		EXPECT(w <= (gap ? WIN_RCV_GAP : WIN_RCV_MAX) &&
 		       (w <= pool || w <= (low ? room : 2 * 65476U)));
 	}
 }
