@@ -24,6 +24,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "log.h"
@@ -35,6 +36,8 @@
 
 #define NO_SLOT			UINT32_MAX
 #define REST			(100 * MSEC)
+#define IN_USE_WAIT		(300 * MSEC)	/* at start, altogether: */
+#define IN_USE_STEP		(5 * MSEC)
 
 static struct {
 	struct listener *l;
@@ -49,6 +52,7 @@ static struct {
 	bool has_spare;
 	bool told_few;			/* see few_left() */
 	int fd_max;			/* none beyond it, unless 0 */
+	uint64_t waited;		/* for ports in use */
 	struct timer timer;		/* of those that rest */
 } table = { .free = NO_SLOT };
 
@@ -231,6 +235,23 @@ static int weak_max(enum fwd_table t)
 	       (int)(MAX(most - table.last_fd, 0) / (others + 1));
 }
 
+/* bind_named() - As bind_one(). A port that was asked for by name and is in use
+ * may be one of our predecessor, which is about to leave: podman restarts a
+ * container, and us, faster than a process sees that its namespace has gone */
+static int bind_named(enum fwd_table t, const struct fwd_rule *r,
+		      in_port_t port)
+{
+	struct timespec step = { .tv_nsec = IN_USE_STEP * 1000 };
+	int e;
+
+	while ((e = bind_one(t, r, port)) == -EADDRINUSE && !r->weak &&
+	       table.waited < IN_USE_WAIT) {
+		nanosleep(&step, NULL);
+		table.waited += IN_USE_STEP;
+	}
+	return e;
+}
+
 /* One port; false if no more are to be opened */
 static bool open_port(struct job *j, const struct fwd_rule *r, in_port_t port)
 {
@@ -240,7 +261,7 @@ static bool open_port(struct job *j, const struct fwd_rule *r, in_port_t port)
 		j->cut = port;
 		return false;
 	}
-	e = bind_one(j->t, r, port);
+	e = bind_named(j->t, r, port);
 	if (!e) {
 		j->bound++;
 	} else if (!r->weak || listen_exhausted(e)) {

@@ -553,9 +553,10 @@ static void open_tap(void)
 	if (self.tap_fd == -ENOENT)
 		die("No /dev/net/tun here: load the tun module, or pass the "
 		    "device into this container");
-	if (self.tap_fd == -EBUSY)
-		die("Interface %s exists already in the namespace: choose "
-		    "another name with --ns-ifname", c->ns_ifname);
+	if (self.tap_fd == -EBUSY || self.tap_fd == -EINVAL)
+		die("Interface %s exists already in the namespace, and %s: "
+		    "choose another name with --ns-ifname", c->ns_ifname,
+		    self.tap_fd == -EBUSY ? "is in use" : "is no tap device");
 	if (self.tap_fd < 0) {
 		errno = -self.tap_fd;
 		die_perror("Cannot make the tap device %s through "

@@ -76,8 +76,6 @@ int tap_tun_create(const char *name, bool plain)
 	if (fd < 0)
 		return -errno;
 
-	/* Without IFF_TUN_EXCL we could be joined to a persistent device */
-	ifr.ifr_flags |= (short)IFF_TUN_EXCL;
 	str_copy(ifr.ifr_name, sizeof(ifr.ifr_name), name);
 
 	if (!plain) {

@@ -13,11 +13,13 @@ extern const struct tap_ops tap_tun_ops;
 
 /*
  * tap_tun_create() - Make the device in the network namespace of the caller
- * @name:	interface name; must not exist there yet
+ * @name:	interface name. A persistent tap device of that name is joined, as
+ *		some who start us make it themselves, if nobody else has it
  * @plain:	do without the virtio-net header (no offloads)
  *
  * Runs inside ns_call(). Return: descriptor, or -errno (-ENOENT: no
- * /dev/net/tun, -EACCES / -EPERM: not allowed, -EBUSY: the name is taken)
+ * /dev/net/tun, -EACCES / -EPERM: not allowed, -EBUSY: somebody has that one,
+ * -EINVAL: a device of another kind has the name)
  */
 int tap_tun_create(const char *name, bool plain);
 

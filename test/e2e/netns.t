@@ -9,9 +9,11 @@ import json
 import os
 import select
 import signal
+import socket
 import statistics
 import subprocess
 import sys
+import threading
 import time
 
 sys.dont_write_bytecode = True
@@ -249,6 +251,54 @@ with case("as root"):
                      "/proc/self/uid_map", "/proc/self/gid_map", check=False,
                      cwd="/")
     ok(r.stdout.split() == ["0", "4242", "1", "0", "4243", "1"], "--runas", r)
+
+with case("a device made before"):
+    # As rootlesskit has it, which gives it an address as well
+    t = topo.user_ns()
+    run(*enter(t.pid, "sh", "-ec", "ip tuntap add tap0 mode tap; "
+               "ip link set tap0 up; ip link add veth0 type veth peer veth1"))
+    argv = topo.as_user(
+        topo.program, "--foreground", "--quiet", "--ns-ifname=tap0",
+        "--mtu=65520", "--no-dhcp", "--no-ra", "--address=10.0.2.100",
+        "--netmask=24", "--gateway=10.0.2.2", "--dns-forward=10.0.2.3",
+        "--no-map-gw", "--ipv4-only", "--tcp-ports=auto", "--udp-ports=auto",
+        str(t.pid))
+    for n in "once", "again":
+        p = start(argv, cwd="/")
+        wait_for("carrier", lambda: "LOWER_UP" in ip(t.pid, "link show tap0")
+                 .stdout and not os.listdir(f"/proc/{p.pid}/root/"), 5, p)
+        if n == "once":
+            run(*enter(t.pid, "sh", "-ec", "ip addr add 10.0.2.100/24 dev "
+                       "tap0; ip route add default via 10.0.2.2 dev tap0"))
+        with listen_in(topo.remote, 4, port=7005) as l, \
+                connect_in(t.pid, REMOTE[4], 7005) as c, l.accept()[0] as s:
+            data = os.urandom(1 << 20)
+            tx = threading.Thread(target=c.sendall, args=(data,))
+            tx.start()
+            ok(recv_all(s, len(data)) == data, f"joined {n}: it serves")
+            tx.join()
+        r = topo.run_pasta("-f", "-I", "tap0", str(t.pid))
+        ok(r.returncode == 1 and "tap0" in r.stderr and "in use" in r.stderr,
+           "for one only", r.stderr)
+        ok(stop(p) == 0 and "tap0" in ip(t.pid, "link").stdout,
+           f"joined {n}: left as it was", p.returncode)
+    r = topo.run_pasta("-f", "-I", "veth0", str(t.pid))
+    ok(r.returncode == 1 and "veth0" in r.stderr and
+       "no tap device" in r.stderr, "a device of another kind", r.stderr)
+    stop(t)
+
+with case("a port of our predecessor"):
+    # podman starts the next one before the last one has gone
+    for opt, kind in ("-t", socket.SOCK_STREAM), ("-u", socket.SOCK_DGRAM):
+        s = socket_in(topo.host, 4, kind)
+        s.bind(("0.0.0.0", 7300))
+        if opt == "-t":
+            s.listen()
+        timer = threading.Timer(0.12, s.close)
+        timer.start()
+        r = topo.run_pasta("-q", opt, "7300", "--", "true")
+        ok(r.returncode == 0, f"{opt}: waited for", r.stderr)
+        timer.join()
 
 with case("errors"):
     r = topo.run_pasta("-f", "--netns", "/nonexistent/net")

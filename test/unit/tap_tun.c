@@ -549,7 +549,12 @@ static void creation(void)
 	kept = tap_tun_create("kept", false);
 	EXPECT_EQ(ioctl(kept, TUNSETPERSIST, 1), 0);
 	close(kept);
+	kept = tap_tun_create("kept", false);	/* joined */
+	EXPECT(kept >= 0);
 	EXPECT_EQ(tap_tun_create("kept", false), -EBUSY);
+	EXPECT_EQ(ioctl(kept, TUNSETPERSIST, 0), 0);
+	close(kept);
+	EXPECT_EQ(tap_tun_create("lo", false), -EINVAL);
 	resident_kib();			/* touches pages itself */
 	before = resident_kib();
 	EXPECT_EQ(tap_tun_open(fd), 0);
