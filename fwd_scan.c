@@ -120,10 +120,15 @@ static void close_fd(int fd)
 
 static void ports_minus(uint8_t *from, const uint8_t *set)
 {
+	uint64_t a, b;
 	unsigned i;
 
-	for (i = 0; i < PORTS_BYTES; i++)
-		from[i] &= (uint8_t)~set[i];
+	for (i = 0; i < PORTS_BYTES; i += sizeof(a)) {
+		memcpy(&a, from + i, sizeof(a));
+		memcpy(&b, set + i, sizeof(b));
+		a &= ~b;
+		memcpy(from + i, &a, sizeof(a));
+	}
 }
 
 static enum place place_of(enum fwd_table t)
