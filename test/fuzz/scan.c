@@ -83,6 +83,7 @@ enum wrong { FINE, REFUSED, LATE, BROKEN, FOREIGN, JUNK, CHANGED, CUT, FLOODED,
 
 static struct {
 	struct fake_fd	fd[FDS];
+	int		fds;		/* those behind were never used */
 	unsigned	open;
 	uint8_t		prog[PLACES][PROTOS][PORTS];
 	bool		ever[PLACES][PORTS];	/* somebody had it open */
@@ -135,6 +136,7 @@ static int add(enum kind kind)
 	for (i = 0; i < FDS && k.fd[i].kind != NONE; i++)
 		;
 	FUZZ_CHECK(i < FDS);
+	k.fds = MAX(k.fds, i + 1);
 	k.fd[i] = (struct fake_fd){ .kind = kind, .ns = k.ns };
 	k.open++;
 	return FD0 + i;
@@ -143,9 +145,9 @@ static int add(enum kind kind)
 /* The one of @kind */
 static struct fake_fd *one(enum kind kind)
 {
-	unsigned i;
+	int i;
 
-	for (i = 0; i < FDS; i++)
+	for (i = 0; i < k.fds; i++)
 		if (k.fd[i].kind == kind)
 			return &k.fd[i];
 	return NULL;
@@ -153,9 +155,9 @@ static struct fake_fd *one(enum kind kind)
 
 static struct fake_fd *listener(int place, int proto, in_port_t p)
 {
-	unsigned i;
+	int i;
 
-	for (i = 0; i < FDS; i++) {
+	for (i = 0; i < k.fds; i++) {
 		struct fake_fd *f = &k.fd[i];
 
 		if (f->kind == LISTENER && f->ns == (place == NS) &&
