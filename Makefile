@@ -4,6 +4,8 @@
 # make check		all tests (DEBUG=1: of the sanitized build)
 # make check-long	TCP with full amounts: long paths, 50,000 connections each
 #			way, 9 GiB streams; floods of 200,000; a quarter of an hour
+# make check-engines	podman, buildah and rootlesskit of Debian 13 with us, in
+#			ENGINES (build/engines): unpacked there at first
 # make DEBUG=1		the same with sanitizers, in build/debug/
 # make static		./passt.static, one file without a loader
 # make fuzz		the targets in test/fuzz under libFuzzer, each for
@@ -335,6 +337,13 @@ check-long: deps all
 	prove -v --exec 'timeout -k 5 1800' test/e2e/tcp_loss.t \
 		test/e2e/tcp_cycles.t test/e2e/tcp.t test/e2e/flood.t
 
+ENGINES		?= $(CURDIR)/build/engines
+
+check-engines: all
+	@sh test/install-deps.sh engines
+	ENGINES='$(ENGINES)' PASTA='$(CURDIR)/$(LINK)' \
+	prove -v --timer test/e2e/engines.t
+
 # Only the fast part, without namespaces
 check-unit: units replays all
 	OBJDIR='$(CURDIR)/$(OUT)' CC='$(TOOL_CC)' \
@@ -433,7 +442,8 @@ uninstall:
 clean:
 	rm -rf build *.o *.d passt pasta qrap passt.static
 
-.PHONY: all static units deps check check-long check-unit check-dist analyze
+.PHONY: all static units deps check check-unit check-long check-dist check-engines
+.PHONY: analyze
 .PHONY: soak bench docs coverage replays fuzz fuzz-build fuzz-merge
 .PHONY: install install-systemd install-apparmor uninstall clean FORCE
 .SECONDARY:

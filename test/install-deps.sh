@@ -54,6 +54,9 @@ aarch64-linux-gnu-gcc:gcc-aarch64-linux-gnu
 /usr/aarch64-linux-gnu/include/stdio.h:libc6-dev-arm64-cross
 qemu-aarch64-static:qemu-user-static
 "
+engines="
+debootstrap:debootstrap
+"
 dist="
 dpkg-buildpackage:dpkg-dev
 dh:debhelper
@@ -78,6 +81,7 @@ for group in "${@:-check}"; do
 	musl)	 needs="$needs $musl" ;;
 	arm64)	 needs="$needs $arm64" ;;
 	dist)	 needs="$needs $dist" ;;
+	engines) needs="$needs $engines" ;;
 	fuzz)	 needs="$needs $fuzz" ;;
 	*)	 echo "$0: no such group: $group" >&2 ;;
 	esac
