@@ -93,6 +93,13 @@ static int64_t now_ns(void)
 	return (int64_t)ts.tv_sec * 1000000000 + ts.tv_nsec;
 }
 
+/* Which system call epoll_wait() makes depends on the C library; this one is what
+ * isolation.c allows */
+static int wait_call(struct epoll_event *e, int max, int ms)
+{
+	return epoll_pwait(epoll.fd, e, max, ms, NULL);
+}
+
 /* Wait, with a look or two before sleeping if that has been paying; only while
  * more is expected soon */
 static int wait_awake(struct epoll_event *e, int max, int ms)
@@ -106,12 +113,12 @@ static int wait_awake(struct epoll_event *e, int max, int ms)
 	if (start >= epoll.until) {
 		epoll.hot = 0;
 		epoll.until = 0;
-		return epoll_wait(epoll.fd, e, max, ms);
+		return wait_call(e, max, ms);
 	}
 
 	if (epoll.hot >= HOT_MIN) {
 		do
-			n = epoll_wait(epoll.fd, e, max, 0);
+			n = wait_call(e, max, 0);
 		while (!n && now_ns() - start < SPIN_NS);
 		if (n > 0) {
 			epoll.hot = MIN(epoll.hot + 1, HOT_MAX);
@@ -120,7 +127,7 @@ static int wait_awake(struct epoll_event *e, int max, int ms)
 		epoll.hot /= 2;
 	}
 
-	n = epoll_wait(epoll.fd, e, max, ms);
+	n = wait_call(e, max, ms);
 	if (n > 0 && now_ns() - start < NEAR_NS)
 		epoll.hot = MIN(epoll.hot + 1, HOT_MAX);
 	else
@@ -137,7 +144,7 @@ int ev_wait(struct ev_event *ev, int max, int ms)
 	if (ms && epoll.may_spin && (epoll.soon || epoll.until))
 		n = wait_awake(e, max, ms);
 	else
-		n = epoll_wait(epoll.fd, e, max, ms);
+		n = wait_call(e, max, ms);
 	for (i = 0; i < n; i++) {
 		ev[i].ref.u64 = e[i].data.u64;
 		ev[i].mask = e[i].events;

@@ -387,16 +387,6 @@ void isolate_landlock(bool tcp, bool signals)
 #define KILL_BITS(call, a, m)						\
 	{ SYS_##call, P | N | T, SECCOMP_RET_KILL_PROCESS, { BITS(a, m, m) } }
 
-#if defined(__GLIBC__) && defined(SYS_epoll_wait)
-#define SYS_ep_wait	SYS_epoll_wait
-#else
-#define SYS_ep_wait	SYS_epoll_pwait
-#endif
-#ifdef __GLIBC__
-#define SYS_fstat_fd	SYS_newfstatat
-#else
-#define SYS_fstat_fd	SYS_fstat
-#endif
 #ifndef SYS_poll			/* not on younger architectures */
 #define SYS_poll	SYS_ppoll
 #endif
@@ -406,6 +396,10 @@ void isolate_landlock(bool tcp, bool signals)
  * thread in the namespace, which only makes sockets; L: with a log file; V: with
  * vhost-user. What is called for each packet has no conditions: the kernel then
  * remembers that, and does not even run the filter.
+ *
+ * Which of two calls a function makes is the C library's choice, and the one we
+ * run with need not be the one we were built with: glibc's fstat() has been
+ * either. Both are allowed then.
  */
 static const struct sys_rule rules[] = {
 	/* Packets and bytes */
@@ -416,13 +410,13 @@ static const struct sys_rule rules[] = {
 
 	/* The turn. The clock is asked where the vDSO has none, the call is
 	 * restarted after a stop, rt_sigreturn ends refuse(), below */
-	ANY(ep_wait, P | N), ANY(epoll_ctl, P | N | T), ANY(poll, P | N),
+	ANY(epoll_pwait, P | N), ANY(epoll_ctl, P | N | T), ANY(poll, P | N),
 	ANY(clock_gettime, P | N), ANY(restart_syscall, P | N | T),
 	ANY(rt_sigreturn, P | N | T), ANY(exit_group, P | N | T),
 	ARG(madvise, P | N, 2, MADV_DONTNEED),
 	ANY(futex, N | T),			/* both wait for each other */
 	ANY(wait4, N),				/* for the command */
-	ANY(newfstatat, N),			/* is the namespace's name there? */
+	ANY(newfstatat, N | V),		/* is the namespace's name there? */
 	ARG(dup3, P | N, 1, STDERR_FILENO),	/* to /dev/null, once */
 	{ SYS_prlimit64, N | T, 0, { TEST(0, 0), TEST(2, 0) } },	/* ask */
 
@@ -432,7 +426,7 @@ static const struct sys_rule rules[] = {
 
 	/* Memory of a guest, and what becomes of it if its file gets shorter */
 	ARG(mmap, V, 2, PROT_READ | PROT_WRITE), ANY(munmap, V),
-	ANY(fstat_fd, V), ARG(fcntl, V, 1, F_GETFL), ARG(fcntl, V, 1, F_SETFL),
+	ANY(fstat, V), ARG(fcntl, V, 1, F_GETFL), ARG(fcntl, V, 1, F_SETFL),
 	ARG(rt_sigaction, V, 0, SIGBUS),
 
 	/* The life of a socket. Port 0 and addresses are for fwd.c to decide */

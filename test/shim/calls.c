@@ -2,7 +2,7 @@
 /*
  * calls.c - what hostile code within the daemon could call (LD_PRELOAD)
  *
- * Stands for epoll_wait(). As soon as system calls are filtered, it makes those
+ * Stands for epoll_pwait(). As soon as system calls are filtered, it makes those
  * that the environment variable E2E_CALLS asks for:
  *
  *	all	each there is, with arguments that are good for nothing; says how
@@ -141,14 +141,16 @@ static void try_fatal(const char *name)
 	fprintf(stderr, "fatal: %s: survived\n", name);
 }
 
-int epoll_wait(int fd, struct epoll_event *e, int max, int ms)
+int epoll_pwait(int fd, struct epoll_event *e, int max, int ms,
+		const sigset_t *set)
 {
-	static int (*real)(int, struct epoll_event *, int, int);
+	static int (*real)(int, struct epoll_event *, int, int,
+			   const sigset_t *);
 	static const char *what;
 	static bool tried;
 
 	if (!real) {
-		*(void **)&real = dlsym(RTLD_NEXT, "epoll_wait");
+		*(void **)&real = dlsym(RTLD_NEXT, "epoll_pwait");
 		what = getenv("E2E_CALLS");
 	}
 	if (!tried && what && syscall(SYS_getppid) < 0) {
@@ -160,5 +162,5 @@ int epoll_wait(int fd, struct epoll_event *e, int max, int ms)
 		else
 			try_fatal(what);
 	}
-	return real(fd, e, max, ms);
+	return real(fd, e, max, ms, set);
 }
