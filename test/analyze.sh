@@ -33,7 +33,7 @@ version() {
 	gcc)	echo "gcc-$(gcc -dumpversion | sed 's/\..*//')" ;;
 	tidy)	clang-tidy --version |
 			sed -n 's/.*version \([0-9]*\).*/tidy-\1/p' ;;
-	*)	echo "$1" ;;
+	*)	cppcheck --version | sed 's/.* /cppcheck-/; s/\(\..*\)\..*/\1/' ;;
 	esac
 }
 

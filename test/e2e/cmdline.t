@@ -27,6 +27,10 @@ def words(line):
     return ["" if w == "''" else w.replace("_", " ") for w in line.split()]
 
 
+# Does it without, where that would refuse an empty argv[0]
+subprocess._USE_POSIX_SPAWN = False
+
+
 def run(line, argv0="pasta"):
     return subprocess.run([argv0] + words(line), executable=PASTA,
                           capture_output=True, text=True, timeout=20,

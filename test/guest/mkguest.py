@@ -84,17 +84,24 @@ def kernel(where):
 
 
 def modules(root):
-    """MODULES and what they need, by name, in the order to load them in."""
-    paths, loaded = {}, {}
-    for d, _, files in os.walk(f"{root}/lib/modules"):
+    """MODULES and what they need, by name, in the order to load them in; but
+    for what is in the kernel itself."""
+    paths, loaded, builtin = {}, {}, ""
+    for d, _, files in (*os.walk(f"{root}/lib/modules"),        # Debian 12
+                        *os.walk(f"{root}/usr/lib/modules")):   # 13
         for f in files:
             name, _, kind = f.partition(".")
             if kind in ("ko", "ko.xz"):
                 paths[name.replace("-", "_")] = os.path.join(d, f)
+            elif f == "modules.builtin":
+                with open(os.path.join(d, f)) as b:
+                    builtin = b.read().replace("-", "_")
 
     def load(name):
-        if name in loaded:
+        if name in loaded or f"/{name}.ko\n" in builtin:
             return
+        if name not in paths:
+            raise RuntimeError(f"no module {name}")
         opened = lzma.open if paths[name].endswith(".xz") else open
         with opened(paths[name], "rb") as f:
             data = f.read()
