@@ -4,7 +4,7 @@
 # make check		all tests (DEBUG=1: of the sanitized build)
 # make check-long	TCP with full amounts: long paths, 50,000 connections each
 #			way, 9 GiB streams; floods of 200,000; a quarter of an hour
-# make check-engines	podman, buildah and rootlesskit of Debian 13 with us, in
+# make check-engines	podman, buildah, rootlesskit and libvirt of Debian 13 with us, in
 #			ENGINES (build/engines): unpacked there at first
 # make DEBUG=1		the same with sanitizers, in build/debug/
 # make static		./passt.static, one file without a loader

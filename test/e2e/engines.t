@@ -1,14 +1,15 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The container engines themselves: podman, buildah and rootlesskit of Debian 13,
-with their usual network, which is us, all as an ordinary user.
+"""Those who start us, themselves: podman, buildah, rootlesskit and libvirt of
+Debian 13, with their usual network, which is us, all as an ordinary user.
 
 ENGINES: a directory for the Debian 13 in which they run, made by the first run
-with debootstrap, some 500 MB (make check-engines). Without it, nothing is done:
+with debootstrap, 1 GB (make check-engines). Without it, nothing is done:
 callers.t has their command lines, and takes no Debian. What they write goes to
 memory and is gone with the test.
 """
 import os
+import shutil
 import socket
 import struct
 import subprocess
@@ -25,9 +26,10 @@ if not ROOT:
     print("1..0 # SKIP make check-engines runs it")
     sys.exit(0)
 ROOT = os.path.abspath(ROOT)
-PACKAGES = ("podman,buildah,rootlesskit,netavark,aardvark-dns,uidmap,crun,"
-            "catatonit,busybox-static,iproute2,nftables,curl,procps,"
-            "ca-certificates,fuse-overlayfs")
+PACKAGES = ("podman buildah rootlesskit netavark aardvark-dns uidmap crun "
+            "catatonit busybox-static iproute2 nftables curl procps "
+            "ca-certificates fuse-overlayfs libvirt-daemon libvirt-clients "
+            "libvirt-daemon-driver-qemu qemu-system-x86 seabios ipxe-qemu")
 APPLETS = ("sh cat ls ip ifconfig wget httpd nslookup sleep seq head "
            "md5sum").split()
 ME = 1000
@@ -72,10 +74,14 @@ def make_root():
         return
     note("Debian 13 is unpacked, which takes minutes")
     os.makedirs(ROOT, exist_ok=True)
-    r = run("debootstrap", "--variant=minbase", f"--include={PACKAGES}",
-            "trixie", ROOT, check=False, timeout=1500)
-    if r.returncode:
-        raise RuntimeError(r.stdout[-500:] + r.stderr[-500:])
+    for argv in ("debootstrap", "--variant=minbase", "trixie", ROOT), \
+            ("chroot", ROOT, "env", "DEBIAN_FRONTEND=noninteractive",
+             "apt-get", "install", "-y", "-q", "--no-install-recommends",
+             *PACKAGES.split()):
+        r = run(*argv, check=False, timeout=1500)
+        if r.returncode:
+            print(f"Bail out! {argv[0]}: {r.stdout[-500:]}{r.stderr[-500:]}")
+            sys.exit(1)
     run("chroot", ROOT, "useradd", "-u", str(ME), "-m", "me")
     with open(f"{ROOT}/etc/hosts", "w") as f:
         f.write("127.0.0.1 localhost\n::1 localhost\n")
@@ -324,13 +330,117 @@ def rootlesskit(m):
     m.none_left("rootlesskit")
 
 
+# --- libvirt ---
+
+# Text of a domain, by how its interface is connected
+DOMAIN = """
+<domain type='qemu'><name>vm</name>
+<memory unit='MiB'>256</memory><vcpu>1</vcpu><cpu mode='maximum'/>
+<memoryBacking><source type='memfd'/><access mode='shared'/></memoryBacking>
+<os><type arch='x86_64' machine='pc'>hvm</type>
+<kernel>/home/me/vmlinuz</kernel><initrd>/home/me/initramfs</initrd>
+<cmdline>console=ttyS0 quiet mitigations=off reboot=k no_timer_check
+random.trust_cpu=on panic=-1</cmdline></os>
+<devices><emulator>/usr/bin/qemu-system-x86_64</emulator>
+<serial type='file'><source path='/home/me/console'/></serial>
+<serial type='unix'><source mode='bind' path='/home/me/agent'/></serial>
+<interface type='%s'><mac address='52:54:00:12:34:56'/>
+<source dev='eth0'/><model type='virtio'/>
+<backend type='passt' logFile='/run/user/1000/passt.log'/>
+<portForward proto='tcp'><range start='2222' to='22'/></portForward>
+<portForward proto='tcp' address='%s'><range start='3000' end='3005' to='4000'/>
+<range start='3003' exclude='yes'/></portForward>
+</interface></devices></domain>"""
+DHCP = ("dhclient -1 -sf /bin/dhclient-script -pf /tmp/pid -lf /tmp/leases eth0 "
+        "2>&1; ip addr show eth0; ip route")
+
+
+class Agent:
+    """Runs commands in the guest: test/guest/agent"""
+
+    def __init__(self, m):
+        self.s, self.buf = socket.socket(socket.AF_UNIX), b""
+        self.s.settimeout(120)
+        self.s.connect(f"/proc/{m.pid}/root/home/me/agent")
+        self.until(b"@@ ready\n")
+
+    def until(self, end):
+        while end not in self.buf:
+            b = self.s.recv(1 << 16)
+            if not b:
+                raise RuntimeError(f"guest ended: {self.buf}")
+            self.buf += b
+        text, self.buf = self.buf.split(end, 1)
+        return text.decode()
+
+    def begin(self, command):
+        self.s.sendall(f"30 {command}\n".encode())
+
+    def result(self):
+        text = self.until(b"\n@@ ")
+        self.until(b"\n")
+        return text
+
+
+def guest(m):
+    """Its kernel and programs, where libvirt finds them."""
+    top = os.path.join(os.path.dirname(os.path.abspath(sys.argv[0])), "..",
+                       "..")
+    os.mkdir(tmp("guest"))
+    run(sys.executable, f"{top}/test/guest/mkguest.py", f"{top}/build/guest",
+        tmp("guest"), os.environ.get("CC") or "cc", timeout=240)
+    for name in "vmlinuz", "initramfs":
+        to = f"/proc/{m.pid}/root/home/me/{name}"
+        shutil.copy(tmp(f"guest/{name}"), to)
+        os.chmod(to, 0o644)
+
+
+def libvirt(m):
+    guest(m)
+    for kind in "user", "vhostuser":
+        with case(f"libvirt, {kind}"):
+            virtual_machine(m, kind)
+
+
+def virtual_machine(m, kind):
+    name, virsh = f"libvirt, {kind}", "virsh -q -c qemu:///session"
+    with open(f"/proc/{m.pid}/root/home/me/vm.xml", "w") as f:
+        f.write(DOMAIN % (kind, HOST[4]))
+    m.sh(f"{virsh} create vm.xml")
+    a = Agent(m)
+    a.begin(f"ip link set eth0 up; {DHCP}")
+    has(f"{name}: DHCP, with the MTU", a.result(), f"inet {HOST[4]}/24",
+        f"default via {GW[4]}", "mtu 65520")
+    a.begin(f"wget -qO- http://{REMOTE[4]}:8000/")
+    has(f"{name}: reaches the outside", a.result(), f"client is {HOST[4]}")
+    for port, to in (2222, 22), (3002, 4002):
+        a.begin(f"echo this is {to} | net listen {to}")
+        a.until(b"listening\n")
+        with connect_in(topo.remote, HOST[4], port) as c:
+            c.shutdown(socket.SHUT_WR)
+            ok(recv_all(c) == f"this is {to}\n".encode(),
+               f"{name}: port {port} leads to {to}")
+        a.result()
+    try:
+        connect_in(topo.remote, HOST[4], 3003).close()
+        ok(False, f"{name}: the excluded port is closed")
+    except ConnectionRefusedError:
+        ok(True, f"{name}: the excluded port is closed")
+    log = read(f"/proc/{m.pid}/root/run/user/{ME}/passt.log")
+    ok("please report" not in log and "A guest has connected" in log,
+       f"{name}: the log", log)
+    a.s.close()
+    m.sh(f"{virsh} destroy vm")
+    m.none_left(name)
+
+
+make_root()
 topo = Topo()
-with case("Debian 13"):
-    make_root()
 machine, outside = Machine(topo), Outside(topo)
 with case("image"):
     image(machine)
-for part in (usual, published, options, bridge, many, build, rootlesskit):
+for part in (usual, published, options, bridge, many, build, rootlesskit,
+             libvirt):
     t = time.monotonic()
     with case(part.__name__):
         part(machine)
