@@ -108,7 +108,9 @@ install="apt-get -o DPkg::Lock::Timeout=60 install -y -q --no-install-recommends
 # shellcheck disable=SC2086  # lists of words
 $install $missing >/dev/null 2>&1 || {
 	apt-get update -q >/dev/null 2>&1
-	$install $missing >/dev/null ||
-		echo "Could not install: $missing" >&2
+	# All at once is quicker, but fails for one that is no more
+	$install $missing >/dev/null 2>&1 || for n in $missing; do
+		$install "$n" >/dev/null || echo "Could not install: $n" >&2
+	done
 }
 exit 0

@@ -378,13 +378,13 @@ static void fulls(void)
 static void answers(void)
 {
 	static const size_t len[] = { 0, 60, 1400 };
-	unsigned sent_n = 0, held, i;
+	unsigned held, i;
 	size_t n;
 
 	group("single short frames may wait in a full socket, but not for ever");
 	for (i = 0; i < ARRAY_LEN(len); i++) {
 		fresh(4608);
-		for (sent_n = 0; tap_room(); sent_n++)
+		while (tap_room())
 			EXPECT(offer(1, 1, 60000, false) == 1 || !tap_room());
 		EXPECT_EQ(offer(2, 2, len[i], true), 0);
 		EXPECT_EQ(offer(2, 1, 1500, true), 0);
