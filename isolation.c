@@ -46,11 +46,8 @@
 
 #include "log.h"
 #include "sysfilter.h"
+#include "sysnum.h"
 #include "util.h"
-
-#ifndef SYS_close_range
-#define SYS_close_range	436
-#endif
 
 #define CAP_BIT(c)	(UINT64_C(1) << (c))
 #define NOBODY		65534
@@ -325,12 +322,6 @@ struct landlock_denied {
 #define LANDLOCK_NET_TCP	3U	/* bind and connect */
 #define LANDLOCK_SCOPE_UNIX	1U	/* abstract sockets of others */
 #define LANDLOCK_SCOPES		3U	/* ... and signals to them */
-#ifndef SYS_landlock_create_ruleset
-#define SYS_landlock_create_ruleset	444
-#endif
-#ifndef SYS_landlock_restrict_self
-#define SYS_landlock_restrict_self	446
-#endif
 
 void isolate_landlock(bool tcp, bool signals)
 {

@@ -48,13 +48,8 @@
 #include "netlink.h"
 #include "nl_route.h"
 #include "ns.h"
+#include "sysnum.h"
 
-#ifndef SYS_pidfd_open
-#define SYS_pidfd_open	434
-#endif
-#ifndef SYS_close_range
-#define SYS_close_range	436
-#endif
 #ifndef CLOSE_RANGE_CLOEXEC
 #define CLOSE_RANGE_CLOEXEC	(1U << 2)
 #endif
