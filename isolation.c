@@ -407,7 +407,7 @@ static const struct sys_rule rules[] = {
 	ARG(madvise, P | N, 2, MADV_DONTNEED),
 	ANY(futex, N | T),			/* both wait for each other */
 	ANY(wait4, N),				/* for the command */
-	ANY(newfstatat, N | V),		/* is the namespace's name there? */
+	ANY(newfstatat, N | V),			/* is the namespace there? */
 	ARG(dup3, P | N, 1, STDERR_FILENO),	/* to /dev/null, once */
 	{ SYS_prlimit64, N | T, 0, { TEST(0, 0), TEST(2, 0) } },	/* ask */
 
