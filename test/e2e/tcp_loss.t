@@ -225,12 +225,15 @@ def frames_in(p, v):
              f"IPv{v}: ten segments")
         tell = block_opt((base + 2 * m, base + 3 * m),
                          (base + 6 * m, base + 10 * m))
+        t = time.monotonic()
         out = g.replies(seg(wire.ACK, base + m, tell))
         same([(s.seq - base & 0xffffffff, len(s.data)) for s in out],
              [(n * m, m) for n in (1, 3, 4, 5)],
              f"IPv{v}: just the holes are filled")
-        same(g.replies(seg(wire.ACK, base + m, tell)), [],
-             f"IPv{v}: ... once")
+        again = g.replies(seg(wire.ACK, base + m, tell))
+        # After 10 ms, which others of this machine may take, it asks
+        ok(len(again) <= (time.monotonic() - t > 0.01), f"IPv{v}: ... once",
+           again)
         g.send(seg(wire.ACK | wire.RST, base + 10 * m))
 
 
