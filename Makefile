@@ -340,7 +340,7 @@ check-long: deps all
 ENGINES		?= $(CURDIR)/build/engines
 
 check-engines: all
-	@sh test/install-deps.sh engines
+	@sh test/install-deps.sh check engines
 	ENGINES='$(ENGINES)' PASTA='$(CURDIR)/$(LINK)' \
 	prove -v --timer test/e2e/engines.t
 

@@ -19,6 +19,7 @@ import time
 
 sys.dont_write_bytecode = True
 from lib import *       # noqa: E402
+import vm               # noqa: E402
 
 need_root()
 ROOT = os.environ.get("ENGINES")
@@ -339,12 +340,11 @@ DOMAIN = """
 <memoryBacking><source type='memfd'/><access mode='shared'/></memoryBacking>
 <os><type arch='x86_64' machine='pc'>hvm</type>
 <kernel>/home/me/vmlinuz</kernel><initrd>/home/me/initramfs</initrd>
-<cmdline>console=ttyS0 quiet mitigations=off reboot=k no_timer_check
-random.trust_cpu=on panic=-1</cmdline></os>
+<cmdline>%s</cmdline></os>
 <devices><emulator>/usr/bin/qemu-system-x86_64</emulator>
 <serial type='file'><source path='/home/me/console'/></serial>
 <serial type='unix'><source mode='bind' path='/home/me/agent'/></serial>
-<interface type='%s'><mac address='52:54:00:12:34:56'/>
+<interface type='%s'><mac address='%s'/>
 <source dev='eth0'/><model type='virtio'/>
 <backend type='passt' logFile='/run/user/1000/passt.log'/>
 <portForward proto='tcp'><range start='2222' to='22'/></portForward>
@@ -384,14 +384,12 @@ class Agent:
 
 def guest(m):
     """Its kernel and programs, where libvirt finds them."""
-    top = os.path.join(os.path.dirname(os.path.abspath(sys.argv[0])), "..",
-                       "..")
-    os.mkdir(tmp("guest"))
-    run(sys.executable, f"{top}/test/guest/mkguest.py", f"{top}/build/guest",
-        tmp("guest"), os.environ.get("CC") or "cc", timeout=240)
+    why = vm.prepare()
+    if why:
+        raise RuntimeError(why)
     for name in "vmlinuz", "initramfs":
         to = f"/proc/{m.pid}/root/home/me/{name}"
-        shutil.copy(tmp(f"guest/{name}"), to)
+        shutil.copy(tmp(name), to)
         os.chmod(to, 0o644)
 
 
@@ -405,7 +403,7 @@ def libvirt(m):
 def virtual_machine(m, kind):
     name, virsh = f"libvirt, {kind}", "virsh -q -c qemu:///session"
     with open(f"/proc/{m.pid}/root/home/me/vm.xml", "w") as f:
-        f.write(DOMAIN % (kind, HOST[4]))
+        f.write(DOMAIN % (vm.KERNEL, kind, vm.MAC, HOST[4]))
     m.sh(f"{virsh} create vm.xml")
     a = Agent(m)
     a.begin(f"ip link set eth0 up; {DHCP}")
